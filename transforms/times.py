@@ -1,0 +1,142 @@
+"""Instants, between the spellings people send and microseconds since the epoch.
+
+Both functions run once for each change of a million, so the common spelling takes the
+shortest way and the rare ones pay for themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_WITHOUT_ZONE: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - to subtract from its like
+_DAY: Final = 86_400
+_MILLION: Final = 1_000_000
+
+_SECONDS_BELOW: Final = 10**10
+_MILLIS_BELOW: Final = 10**13
+_MICROS_BELOW: Final = 10**16
+"""Each number below has one reading, because nothing after 2286 is believed.
+
+As seconds, 10**10 is 2286-11-20; as milliseconds it is 1970-04-26, before any
+change this tool can meet.
+"""
+
+_NUMBER: Final = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,9}))?", re.ASCII)
+_LEAP_SECOND: Final = re.compile(r"(.{10}.[0-9]{2}:[0-9]{2}):60(.*)", re.DOTALL)
+
+_MINUTES: Final = tuple(f"{m // 60:02}:{m % 60:02}:" for m in range(1440))
+_SECONDS: Final = tuple(f"{s:02}" for s in range(60))
+_THOUSAND: Final = tuple(f"{n:03}" for n in range(1000))
+
+
+def parse_time(value: object) -> int:
+    """Reads an instant.
+
+    Args:
+      value: an RFC 3339 date-time (``Z`` or an offset, with or without its colon; a
+        blank or a lower-case ``t`` for the ``T``; any number of decimals, those beyond
+        the microsecond cut off), or a number of seconds, milliseconds or microseconds
+        since the epoch, told apart by their size, as a number or a string of digits.
+        A date-time without a zone is taken as UTC.
+
+    Returns:
+      Microseconds since the epoch, UTC.
+
+    Raises:
+      ValueError: it is anything else, or lies before 1970 or after 2286-11-20, where
+        it would outlive every later change.
+    """
+    if type(value) is str:
+        try:
+            instant = datetime.fromisoformat(value)
+            # `fromisoformat` lets any character stand between date and time, and reads
+            # `20260102` as a date, where here it is a count of seconds.
+            if value[10] in "T t" and value[7] == "-":
+                since = instant - (_EPOCH_WITHOUT_ZONE if instant.tzinfo is None else _EPOCH)
+                micros = (since.days * _DAY + since.seconds) * _MILLION + since.microseconds
+                if 0 <= micros < _MICROS_BELOW:
+                    return micros
+        except (ValueError, IndexError):
+            pass
+        return _parse_unusual(value)
+    if type(value) is int:
+        return _scale(value)
+    if type(value) is float:
+        if 0 <= value < _MICROS_BELOW:  # false for NaN too
+            return round(value * _unit(value))
+        raise _refusal(value)
+    raise _refusal(value)
+
+
+def format_time(micros: int) -> str:
+    """Writes an instant as RFC 3339 in UTC, with no more decimals than it has.
+
+    Args:
+      micros: microseconds since the epoch, from the year 1 to 9999.
+
+    Returns:
+      Such as ``2026-01-02T03:04:05Z``, with three or six decimals where they say
+      something. `parse_time` gives the same number back.
+
+    Raises:
+      OverflowError: the year is not one of 1 to 9999.
+    """
+    seconds, fraction = divmod(micros, _MILLION)
+    day, second = divmod(seconds, _DAY)
+    whole = f"{_date(day)}{_MINUTES[second // 60]}{_SECONDS[second % 60]}"
+    if not fraction:
+        return whole + "Z"
+    millis, micros = divmod(fraction, 1000)
+    if not micros:
+        return f"{whole}.{_THOUSAND[millis]}Z"
+    return f"{whole}.{_THOUSAND[millis]}{_THOUSAND[micros]}Z"
+
+
+@lru_cache(maxsize=4096)
+def _date(day: int) -> str:
+    return f"{date(1970, 1, 1) + timedelta(days=day)}T"
+
+
+def _parse_unusual(value: str) -> int:
+    number = _NUMBER.fullmatch(value)
+    if number is not None:
+        whole, decimals = number.groups()
+        micros = _scale(int(whole))
+        if decimals:
+            unit = _unit(int(whole))
+            micros += int(decimals) * unit // 10 ** len(decimals)
+        return micros
+    if value[-1:] == "z":
+        return parse_time(value[:-1] + "Z")
+    leap = _LEAP_SECOND.fullmatch(value)
+    if leap is not None:
+        # RFC 3339 has a 61st second; POSIX time counts it as the next minute's first.
+        return parse_time(f"{leap[1]}:59{leap[2]}") + _MILLION
+    raise _refusal(value)
+
+
+def _scale(number: int) -> int:
+    if 0 <= number < _MICROS_BELOW:
+        return number * _unit(number)
+    raise _refusal(number)
+
+
+def _unit(number: float) -> int:
+    if number < _SECONDS_BELOW:
+        return _MILLION
+    return 1000 if number < _MILLIS_BELOW else 1
+
+
+def _refusal(value: object) -> ValueError:
+    # Not the repr of a list or an object: a deep one exhausts the stack.
+    shown = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
+    if len(shown) > 60:  # noqa: PLR2004 - what fits a line beside the rest
+        shown = f"{shown[:57]}..."
+    return ValueError(
+        f"{shown} is not a time between 1970 and 2286; write RFC 3339, such as "
+        "2026-01-02T03:04:05Z, or seconds or milliseconds since the epoch"
+    )
