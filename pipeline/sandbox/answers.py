@@ -1,0 +1,133 @@
+"""What is asked of the sandbox and what it answers, apart from any socket."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+
+import orjson
+
+JSON_API = "application/vnd.api+json"
+
+Fate = Literal["sent", "reset", "silence"]
+"""What becomes of an answer: sent, lost with its connection, or never given."""
+
+
+class Asked(NamedTuple):
+    """One HTTP request.
+
+    Attributes:
+      method: upper case.
+      path: decoded, without the query.
+      query: raw, without the question mark.
+      content_type: the header as it came; empty if there was none.
+      authorization: the header as it came; a secret, never logged.
+      body: as it came.
+    """
+
+    method: str
+    path: str
+    query: str
+    content_type: str
+    authorization: str
+    body: bytes
+
+
+class Answer(NamedTuple):
+    """One HTTP answer, and what is to become of it."""
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = {}
+    delay_seconds: float = 0.0
+    fate: Fate = "sent"
+
+    def wearing(self, headers: Mapping[str, str]) -> Answer:
+        """The same answer with more headers."""
+        return self._replace(headers={**self.headers, **headers})
+
+
+_JSON_API_HEADERS = {"Content-Type": JSON_API}
+_JSON_HEADERS = {"Content-Type": "application/json"}
+
+
+def document(status: int, content: object) -> Answer:
+    """An answer whose body is a JSON:API document."""
+    return Answer(status, orjson.dumps(content), _JSON_API_HEADERS)
+
+
+def json_answer(status: int, content: object) -> Answer:
+    """An answer in plain JSON, as the gateway and the token endpoint give."""
+    return Answer(status, orjson.dumps(content), _JSON_HEADERS)
+
+
+def plain(status: int, text: str) -> Answer:
+    """An answer in plain text."""
+    return Answer(status, text.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+
+
+def error(kind: str, title: str, detail: str, pointer: str | None = None) -> dict[str, object]:
+    """One member of ``errors``."""
+    member: dict[str, object] = {"id": kind, "title": title, "detail": detail}
+    if pointer is not None:
+        member["source"] = {"pointer": pointer}
+    return member
+
+
+def refusal(status: int, *errors: Mapping[str, object]) -> Answer:
+    """A JSON:API error document."""
+    return document(status, {"errors": errors})
+
+
+def bad_request(detail: str) -> Answer:
+    """400: malformed, or with a parameter that does not exist."""
+    return refusal(400, error("badRequest", "Bad Request", detail))
+
+
+def bad_token(why: str) -> Answer:
+    """401 in the shape of Outreach's gateway, which is not that of its API."""
+    return json_answer(401, {"error": "Invalid JWT token.", "description": why})
+
+
+def missing_scope(scope: str) -> Answer:
+    """403 for a token that was never granted what the request needs."""
+    detail = f"Your authorization is missing required scope '{scope}'."
+    return refusal(403, error("unauthorizedOauthScope", "Unauthorized OAuth Scope", detail))
+
+
+def forbidden(kind: str, record: int) -> Answer:
+    """403 for a record that governance keeps from this user."""
+    detail = f"You are not authorized to perform that request on {kind} '{record}'."
+    return refusal(403, error("unauthorizedRequest", "Unauthorized Request", detail))
+
+
+def not_found(what: str) -> Answer:
+    """404: deleted, merged, not visible, or never there."""
+    return refusal(404, error("resourceNotFound", "Resource Not Found", what))
+
+
+def unsupported_media_type() -> Answer:
+    """415, whose error says ``details`` where every other says ``detail``."""
+    return refusal(
+        415,
+        {
+            "id": "unsupportedMediaType",
+            "title": "Unsupported Media Type",
+            "details": f"Expected Content-Type header to be '{JSON_API}'.",
+        },
+    )
+
+
+def rate_limited(detail: str, retry_after: str) -> Answer:
+    """429, to the letter of Outreach's documentation."""
+    answer = refusal(429, error("rateLimitExceeded", "Rate Limit Exceeded", detail))
+    return answer.wearing({"Retry-After": retry_after})
+
+
+def maintenance(until: str) -> Answer:
+    """503 with an ISO 8601 instant in Retry-After."""
+    detail = f"Outreach is undergoing scheduled maintenance; please try again at {until}."
+    kind = "scheduledServerMaintenance"
+    return refusal(503, error(kind, "Scheduled Server Maintenance", detail)).wearing(
+        {"Retry-After": until}
+    )

@@ -1,0 +1,70 @@
+"""The way in: whose request it is, whether it fits the budget, what goes wrong with it."""
+
+from __future__ import annotations
+
+from pipeline.sandbox.answers import Answer, Asked, bad_token, plain, rate_limited
+from pipeline.sandbox.journal import Exchange, Journal
+from pipeline.sandbox.limits import Allowance, headers, too_many
+from pipeline.sandbox.options import SandboxOptions
+from pipeline.sandbox.resources import Resources
+from pipeline.sandbox.tokens import Tokens
+
+_GRACE_SECONDS = 1.0
+"""What was on its way when a 429 was answered arrives within this; it is not impatience."""
+
+
+class Gateway:
+    """Lets requests in to `Resources`, or turns them away.
+
+    Attributes:
+      allowances: user name to what is left of the hour.
+    """
+
+    def __init__(
+        self, options: SandboxOptions, tokens: Tokens, resources: Resources, journal: Journal
+    ) -> None:
+        self.allowances: dict[str, Allowance] = {}
+        self._options = options
+        self._tokens = tokens
+        self._resources = resources
+        self._journal = journal
+        self._told_to_wait: dict[str, tuple[float, float]] = {}
+
+    def allowance(self, user: str) -> Allowance:
+        """The allowance of a user, new if the user is."""
+        options = self._options
+        if user not in self.allowances:
+            self.allowances[user] = Allowance(options.limit, options.hour, options.window)
+        return self.allowances[user]
+
+    def answer(self, asked: Asked, exchange: Exchange, now: float) -> Answer:
+        """Answers one request to the API, budget counted before anything else is looked at."""
+        if len(asked.path) + len(asked.query) > self._options.max_url_bytes:
+            return plain(414, "Request-URI Too Large\n")
+        grant = self._tokens.identify(asked.authorization, now)
+        if isinstance(grant, str):
+            return bad_token(grant)
+        exchange.user = grant.user
+        self._journal.enter(exchange)
+        if not self._options.limit:
+            return self._resources.answer(asked, grant, exchange, now)
+        limit = self._options.limit
+        standing = self.allowance(grant.user).spend(now)
+        if standing.over:
+            self._journal.violate(
+                "over_limit", f"more than {limit:,} requests in a window", grant.user, now
+            )
+        if standing.allowed:
+            answer = self._resources.answer(asked, grant, exchange, now)
+        else:
+            self._note_impatience(grant.user, standing.reset, now)
+            answer = rate_limited(*too_many(standing, limit))
+        return answer.wearing(headers(standing, limit))
+
+    def _note_impatience(self, user: str, reset: float, now: float) -> None:
+        told_at, until = self._told_to_wait.get(user, (now, now))
+        if told_at + _GRACE_SECONDS < now < until:
+            seconds = until - now
+            self._journal.violate("impatient", f"asked again {seconds:.1f} s early", user, now)
+        else:
+            self._told_to_wait[user] = (now, reset)

@@ -1,0 +1,175 @@
+"""Prospects and accounts: what the sandbox holds, in memory.
+
+Only what is set is kept; an answer fills the some two hundred others with null. Times
+are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
+from typing import NamedTuple
+
+from pipeline.sandbox.fields import FIELDS, ResourceKind
+
+_RECENT = 200
+"""Changes that the page can mark as the latest."""
+
+_RELATIONSHIPS: Mapping[ResourceKind, Mapping[str, object]] = {
+    "prospect": {"account": {"data": None}, "owner": {"data": None}, "stage": {"data": None}},
+    "account": {"owner": {"data": None}},
+}
+
+
+@dataclass(slots=True)
+class Record:
+    """One prospect or account: the attributes that are not null, and its times."""
+
+    attributes: dict[str, object] = field(default_factory=dict)
+    created_at: float = 0.0
+    updated_at: float = 0.0
+
+
+class Alteration(NamedTuple):
+    """One field of one record that took another value."""
+
+    at: float
+    id: int
+    field: str
+    before: object
+    after: object
+
+
+class Collection:
+    """All records of one kind.
+
+    Attributes:
+      kind: ``prospect`` or ``account``.
+      recent: the latest alterations, newest last.
+      tallies: custom field to how many records hold each value of it.
+    """
+
+    def __init__(self, kind: ResourceKind) -> None:
+        self.kind = kind
+        self.recent: deque[Alteration] = deque(maxlen=_RECENT)
+        self.tallies: dict[str, Counter[str]] = {}
+        self._records: dict[int, Record] = {}
+        self._ids: list[int] = []
+        self._empty: dict[str, object] = dict.fromkeys(FIELDS[kind])
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __contains__(self, record_id: int) -> bool:
+        return record_id in self._records
+
+    def get(self, record_id: int) -> Record | None:
+        """The record of this id, if there is one."""
+        return self._records.get(record_id)
+
+    def add(self, record_id: int, attributes: Mapping[str, object], now: float) -> None:
+        """Puts a record in place, or more attributes into one that is there."""
+        if record_id not in self._records:
+            self._records[record_id] = Record({}, now, now)
+            if self._ids and record_id < self._ids[-1]:
+                insort(self._ids, record_id)
+            else:
+                self._ids.append(record_id)
+        if attributes:
+            self.update(record_id, attributes, now)
+
+    def create(self, attributes: Mapping[str, object], now: float) -> int:
+        """Adds a record under the next free id and returns that."""
+        record_id = self._ids[-1] + 1 if self._ids else 1
+        self.add(record_id, attributes, now)
+        return record_id
+
+    def update(
+        self, record_id: int, attributes: Mapping[str, object], now: float
+    ) -> dict[str, object]:
+        """Sets attributes, of which null clears; returns those that took another value."""
+        record = self._records[record_id]
+        held = record.attributes
+        altered: dict[str, object] = {}
+        for name, value in attributes.items():
+            before = held.get(name)
+            if before == value and type(before) is type(value):
+                continue
+            altered[name] = value
+            self._tally(name, before, value)
+            self.recent.append(Alteration(now, record_id, name, before, value))
+            if value is None:
+                del held[name]
+            else:
+                held[name] = value
+        record.updated_at = now
+        return altered
+
+    def remove(self, record_id: int) -> bool:
+        """Deletes a record; False if there was none."""
+        record = self._records.pop(record_id, None)
+        if record is None:
+            return False
+        for name, value in record.attributes.items():
+            self._tally(name, value, None)
+        del self._ids[bisect_right(self._ids, record_id) - 1]
+        return True
+
+    def after(self, record_id: int) -> Iterator[int]:
+        """Ids greater than this one, in order."""
+        return islice(self._ids, bisect_right(self._ids, record_id), None)
+
+    def items(self) -> Iterable[tuple[int, Record]]:
+        """Every record with its id, in order of ids."""
+        return ((record_id, self._records[record_id]) for record_id in self._ids)
+
+    def resource(
+        self, record_id: int, base_url: str, names: Iterable[str] | None = None
+    ) -> dict[str, object]:
+        """The JSON:API resource of a record: every attribute, or only those named."""
+        record = self._records[record_id]
+        attributes = {
+            **self._empty,
+            **record.attributes,
+            "createdAt": instant(int(record.created_at)),
+            "updatedAt": instant(int(record.updated_at)),
+        }
+        if self.kind == "prospect":
+            attributes["name"] = full_name(record.attributes)
+        if names is not None:
+            attributes = {name: attributes[name] for name in names}
+        return {
+            "type": self.kind,
+            "id": record_id,
+            "attributes": attributes,
+            "relationships": _RELATIONSHIPS[self.kind],
+            "links": {"self": f"{base_url}/api/v2/{self.kind}s/{record_id}"},
+        }
+
+    def _tally(self, name: str, before: object, after: object) -> None:
+        if not name.startswith("custom"):
+            return
+        tally = self.tallies.setdefault(name, Counter())
+        if before is not None:
+            tally[str(before)] -= 1
+            if not tally[str(before)]:
+                del tally[str(before)]
+        if after is not None:
+            tally[str(after)] += 1
+
+
+def full_name(attributes: Mapping[str, object]) -> str | None:
+    """The read-only ``name`` that Outreach makes of the first and last."""
+    parts = [attributes.get("firstName"), attributes.get("lastName")]
+    return " ".join(str(part) for part in parts if part) or None
+
+
+@lru_cache(maxsize=64)
+def instant(seconds: int) -> str:
+    """An instant as Outreach writes it: to the second, with three zeros behind."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")

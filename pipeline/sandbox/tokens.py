@@ -1,0 +1,78 @@
+"""Whose bearer token it is, what it allows and until when. No clock: ``now`` is passed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+SCOPES = (
+    "prospects.read",
+    "prospects.write",
+    "prospects.delete",
+    "accounts.read",
+    "accounts.write",
+    "accounts.delete",
+    "users.read",
+)
+"""Scopes that the sandbox knows. None implies another; ``prospects.all`` is all three."""
+
+_BEARER = "bearer "
+
+
+@dataclass(slots=True)
+class Grant:
+    """What an access token stands for.
+
+    Attributes:
+      user: whose budget its requests spend.
+      scopes: what it allows, with each ``.all`` spelled out.
+      expires_at: epoch seconds; None for a token that lasts.
+    """
+
+    user: str
+    scopes: frozenset[str]
+    expires_at: float | None = None
+
+
+class Tokens:
+    """Every access token in force.
+
+    Args:
+      named: token to user name. Where empty, any token is taken, and each one not seen
+        before is a user of its own.
+    """
+
+    def __init__(self, named: Mapping[str, str]) -> None:
+        self._open = not named
+        self._grants = {token: Grant(user, frozenset(SCOPES)) for token, user in named.items()}
+        self._dead: set[str] = set()
+        self._strangers = 0
+
+    def identify(self, authorization: str, now: float) -> Grant | str:
+        """The grant behind an Authorization header, or why there is none."""
+        if authorization[:7].lower() != _BEARER or not authorization[7:].strip():
+            return "The JWT token is missing."
+        token = authorization[7:].strip()
+        grant = self._grants.get(token)
+        if grant is None:
+            if not self._open or token in self._dead:
+                return "The JWT token could not be decoded."
+            self._strangers += 1
+            grant = Grant(f"user-{self._strangers}", frozenset(SCOPES))
+            self._grants[token] = grant
+        if grant.expires_at is not None and now >= grant.expires_at:
+            return "The JWT token has expired."
+        return grant
+
+    def issue(self, token: str, grant: Grant) -> None:
+        """Puts a token in force."""
+        self._grants[token] = grant
+
+    def revoke(self, token: str) -> None:
+        """Ends a token for good."""
+        self._grants.pop(token, None)
+        self._dead.add(token)
+
+    def users(self) -> list[str]:
+        """Names of all users, each once, in order of appearance."""
+        return list(dict.fromkeys(grant.user for grant in self._grants.values()))
