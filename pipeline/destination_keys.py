@@ -1,0 +1,325 @@
+"""The keys of the destination file, section by section, with what each is for.
+
+The descriptions are what editors show (`pipeline.destination.destination_schema`) and
+what `docs/destination-file.md` says; they are written for whoever owns the mapping,
+who need not be an engineer.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.destination_values import (
+    TARGETS,
+    BaseUrl,
+    FilePath,
+    Line,
+    MappingId,
+    Target,
+    Value,
+    Variable,
+    Webhook,
+)
+from pipeline.refusals import RefusalError
+
+
+class Section(BaseModel):
+    """A group of keys: strict, without unknown ones; a key left empty is a key left out."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        field_title_generator=lambda name, _: name.replace("_", " ").capitalize(),
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+        if not isinstance(data, dict):
+            return data
+        return {k: v for k, v in data.items() if v is not None or k not in cls.model_fields}
+
+
+class Outreach(Section):
+    """Which Outreach."""
+
+    base_url: BaseUrl = Field(
+        "https://api.outreach.io",
+        description="Address of Outreach's API. Plain http only for a sandbox on this machine.",
+        examples=["https://api.outreach.io", "http://localhost:8080"],
+        json_schema_extra={"pattern": "^https?://"},
+    )
+
+
+class BearerAuth(Section):
+    """A ready-made access token, read from an environment variable."""
+
+    type: Literal["bearer"] = Field(description="A ready-made token.", examples=["bearer"])
+    token_env: Variable = Field(
+        description="Name of the environment variable that holds the access token.",
+        examples=["OUTREACH_TOKEN"],
+    )
+
+
+class OAuth(Section):
+    """An Outreach user who has connected by OAuth; tokens renew themselves."""
+
+    type: Literal["oauth"] = Field(description="A user connected by OAuth.", examples=["oauth"])
+    client_id: Line = Field(
+        description="The OAuth application's id, from Outreach's developer portal.",
+        examples=["a1B2c3D4e5"],
+    )
+    client_secret_env: Variable = Field(
+        description="Name of the environment variable that holds the application's secret.",
+        examples=["OUTREACH_CLIENT_SECRET"],
+    )
+    token_store: FilePath = Field(
+        description="File that keeps this user's tokens, beside the destination file."
+        " The connect command writes the first ones.",
+        examples=["ops-token.json"],
+    )
+
+
+class S2SAuth(Section):
+    """An Outreach app that signs in for itself, without a user's password or consent."""
+
+    type: Literal["s2s"] = Field(description="Server to server.", examples=["s2s"])
+    install_id: Line = Field(
+        description="Id of the app's installation in your Outreach organisation.",
+        examples=["6c1f0d0a-3b1e-4a55-8f0e-0f7f3a3c1d2e"],
+    )
+    issuer: Line = Field(
+        description="The app's identifier, as Outreach's developer portal shows it.",
+        examples=["audience-activation"],
+    )
+    private_key_file: FilePath = Field(
+        description="File with the app's private key (PEM), beside the destination file.",
+        examples=["ops-key.pem"],
+    )
+
+
+Auth = Annotated[BearerAuth | OAuth | S2SAuth, Field(discriminator="type")]
+
+
+class Budget(Section):
+    """How many requests an Outreach user may spend on this tool."""
+
+    requests: int = Field(
+        10_000,
+        ge=1,
+        le=1_000_000_000,
+        description="Requests that Outreach allows this user in one period.",
+        examples=[10_000],
+    )
+    per_seconds: float = Field(
+        3600,
+        gt=0,
+        le=31_536_000,
+        description="Length of that period in seconds; 3600 is Outreach's hour.",
+        examples=[3600],
+    )
+    reserve: int = Field(
+        500,
+        ge=0,
+        validate_default=True,
+        description="How many of those requests to leave for the user's other tools.",
+        examples=[500],
+    )
+
+    @field_validator("reserve")
+    @classmethod
+    def _leaves_some(cls, reserve: int, info: ValidationInfo) -> int:
+        requests = info.data.get("requests")
+        if requests is not None and reserve >= requests:
+            raise RefusalError(
+                f"leaves nothing to spend: the reserve is {reserve:,} of {requests:,} requests",
+                "write a reserve smaller than requests",
+            )
+        return reserve
+
+
+class User(Section):
+    """An Outreach user whose requests are spent."""
+
+    name: Line = Field(
+        description="What receipts, metrics and logs call this user.", examples=["ops"]
+    )
+    auth: Auth = Field(
+        description="How this user signs in. Secrets themselves never stand in this file.",
+        examples=[{"type": "bearer", "token_env": "OUTREACH_TOKEN"}],
+    )
+    budget: Budget = Field(
+        Budget(),
+        description="How many requests may be spent, and how many are left for other tools.",
+        examples=[{"requests": 10_000, "per_seconds": 3600, "reserve": 500}],
+    )
+
+
+class Values(Section):
+    """What is written into the field for each status; null clears the field."""
+
+    realized: Value = Field(
+        "realized",
+        description="Written when a prospect enters the audience; null clears the field.",
+        examples=["In audience"],
+    )
+    existing: Value = Field(
+        "existing",
+        description="Written when a prospect is found to be still in it; null clears the field.",
+        examples=["In audience"],
+    )
+    exited: Value = Field(
+        "exited",
+        description="Written when a prospect leaves the audience; null clears the field.",
+        examples=[None, "Left"],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_absent(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+        return data  # Here null is a value: it clears the field.
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
+
+
+class Audience(Section):
+    """One audience and the custom field that shows who is in it."""
+
+    segment: Line = Field(
+        description="The audience's id where it is computed.",
+        examples=["3f0c2d1e-9a47-4c58-8d13-5b6e7f809a1b"],
+    )
+    namespace: Line | None = Field(
+        None,
+        description="The segment's namespace; needed only where two use the same id.",
+        examples=["ups"],
+    )
+    name: Line = Field(
+        "",
+        description="The audience's name, for people; the segment's id if left out.",
+        examples=["Enterprise intent"],
+        json_schema_extra=_without_default,
+    )
+    mapping_id: MappingId = Field(
+        description="N of the prospect's Custom Field N that this audience is written to.",
+        examples=[4],
+    )
+    values: Values = Field(
+        Values(),
+        description="What to write for each status; the status itself where nothing is said.",
+        examples=[{"realized": "In", "existing": "In", "exited": None}],
+    )
+
+    @model_validator(mode="after")
+    def _named_by_its_segment(self) -> Self:
+        if not self.name:
+            object.__setattr__(self, "name", self.segment)
+        return self
+
+    @property
+    def field(self) -> str:
+        """The prospect field this audience owns, such as ``custom4``."""
+        return f"custom{self.mapping_id}"
+
+
+class Attribute(Section):
+    """A profile attribute that is copied to a prospect field."""
+
+    source: Line = Field(
+        description="The attribute's path in the profile.", examples=["person.name.firstName"]
+    )
+    target: Target = Field(
+        description="The prospect field it is written to.",
+        examples=["firstName"],
+        json_schema_extra={"enum": list(TARGETS)},
+    )
+
+
+class Identity(Section):
+    """Where in a profile the prospect's id is found."""
+
+    namespace: Line = Field(
+        "Oid",
+        description="The identity namespace whose id is the Outreach prospect's id.",
+        examples=["Oid"],
+    )
+
+
+class Delivery(Section):
+    """How patiently changes are gathered, sent and remembered."""
+
+    hold_seconds: float = Field(
+        5,
+        ge=0,
+        le=86_400,
+        description="Seconds for which a prospect's changes are gathered into one request.",
+        examples=[5],
+    )
+    in_flight: int = Field(
+        16, ge=1, le=1_000, description="Requests under way at once, a user.", examples=[16]
+    )
+    remember_days: float = Field(
+        30,
+        ge=0,
+        le=3_650,
+        description="Days for which a delivered value is remembered and not sent again.",
+        examples=[30],
+    )
+    keep_days: float = Field(
+        30,
+        gt=0,
+        le=3_650,
+        description="Days for which the ledger keeps its history.",
+        examples=[30],
+    )
+    give_up_hours: float = Field(
+        24,
+        gt=0,
+        le=8_760,
+        description="Hours of server trouble after which a change becomes a dead letter.",
+        examples=[24],
+    )
+
+
+class Guard(Section):
+    """Holds an audience back that empties suspiciously fast; needs a ledger."""
+
+    max_exit_percent: float = Field(
+        50,
+        gt=0,
+        le=100,
+        description="Hold an audience when more than this share of it leaves; 100 never holds.",
+        examples=[50],
+    )
+    window_minutes: float = Field(
+        60,
+        gt=0,
+        le=10_080,
+        description="Minutes over which that share is counted.",
+        examples=[60],
+    )
+
+
+class Alerts(Section):
+    """Who is told when something needs a person."""
+
+    webhook: Webhook | None = Field(
+        None,
+        repr=False,  # Chat systems put a secret into it.
+        description="Address that is sent a message when something needs a person.",
+        examples=["https://hooks.example.com/outreach"],
+        json_schema_extra={"pattern": "^https?://"},
+    )

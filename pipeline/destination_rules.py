@@ -1,0 +1,159 @@
+"""What is wrong between the keys of a destination file, each of which may be right.
+
+These rules read the plain data, before it is known to be right, so that everything
+wrong with a file is said at once. They pass over what is not shaped as it should be:
+`pipeline.refusals` says that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pipeline.destination_values import custom_number
+from pipeline.refusals import looks_secret, shown
+from pipeline.yaml_lines import Document, Path, Problem, spell
+
+
+def secrets_written(document: Document) -> list[Problem]:
+    """Each secret that stands in the file itself; the secret is not repeated."""
+    return [
+        Problem(
+            document.line(path),
+            path,
+            "a secret must not stand in this file (value hidden); withdraw it if the file was"
+            " shared, and name an environment variable instead: token_env or client_secret_env",
+        )
+        for path, text in document.texts.items()
+        if text and (looks_secret(text) or any(map(_names_secret, path)))
+    ]
+
+
+def contradictions(document: Document) -> Iterator[Problem]:
+    """What two entries both claim: a field, an audience, a user's name or its tokens."""
+    yield from _users(document)
+    yield from _audiences(document)
+    yield from _attributes(document)
+    data = document.data
+    if isinstance(data, dict) and not data.get("audiences") and not data.get("attributes"):
+        yield Problem(1, (), "nothing is mapped; add audiences, each with segment and mapping_id")
+
+
+_SECRET_KEYS: Final = {
+    "accesstoken",
+    "apikey",
+    "authorization",
+    "bearer",
+    "bearertoken",
+    "clientsecret",
+    "jwt",
+    "password",
+    "passphrase",
+    "privatekey",
+    "refreshtoken",
+    "secret",
+    "token",
+}
+
+
+def _names_secret(part: str | int) -> bool:
+    return str(part).lower().replace("_", "").replace("-", "") in _SECRET_KEYS
+
+
+def _entries(document: Document, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The well-shaped entries of the list at `key`."""
+    entries = document.data.get(key) if isinstance(document.data, dict) else None
+    for n, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            yield (key, n), entry
+
+
+class _Claims:
+    """What was claimed first, and by what; the second to claim it is the problem."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._first: dict[object, Path] = {}
+
+    def twice(self, path: Path, claimed: object, what: str, remedy: str) -> Iterator[Problem]:
+        """Notes that `path` claims `claimed`; yields a problem if another path had."""
+        if not isinstance(claimed, str):
+            return
+        first = self._first.setdefault(claimed, path)
+        if first == path:
+            return
+        line = self._document.line(first)
+        value = shown(self._document.texts.get(path, claimed))
+        text = f"{what.format(claimed=shown(claimed))} {spell(first)} on line {line} ({value})"
+        yield Problem(self._document.line(path), path, f"{text}; {remedy}")
+
+
+def _users(document: Document) -> Iterator[Problem]:
+    names, stores = _Claims(document), _Claims(document)
+    for path, user in _entries(document, "users"):
+        yield from names.twice(
+            (*path, "name"), user.get("name"), "already taken by", "name each user differently"
+        )
+        auth = user.get("auth")
+        if isinstance(auth, dict) and auth.get("type") == "oauth":
+            # Refresh tokens are single-use: two users of one file would lock each other out.
+            yield from stores.twice(
+                (*path, "auth", "token_store"),
+                auth.get("token_store"),
+                "already taken by",
+                "give each user a file of its own",
+            )
+
+
+def _audiences(document: Document) -> Iterator[Problem]:
+    fields = _Claims(document)
+    mapped: dict[str, list[tuple[Path, object]]] = {}
+    for path, audience in _entries(document, "audiences"):
+        number = custom_number(audience.get("mapping_id"))
+        yield from fields.twice(
+            (*path, "mapping_id"),
+            number and f"custom{number}",
+            "{claimed} is already taken by",
+            "give each audience a field of its own",
+        )
+        segment, namespace = audience.get("segment"), audience.get("namespace")
+        if not isinstance(segment, str):
+            continue
+        same = mapped.setdefault(segment, [])
+        at = (*path, "segment")
+        for first, other in same:
+            if namespace == other or namespace is None or other is None:
+                yield _mapped_twice(document, at, first, segment)
+                break
+        same.append((at, namespace))
+
+
+def _mapped_twice(document: Document, path: Path, first: Path, segment: str) -> Problem:
+    return Problem(
+        document.line(path),
+        path,
+        f"already mapped by {spell(first)} on line {document.line(first)} ({shown(segment)});"
+        " remove one of the two, or give each its own namespace",
+    )
+
+
+def _attributes(document: Document) -> Iterator[Problem]:
+    owners = {
+        f"custom{number}": path
+        for path, audience in _entries(document, "audiences")
+        if (number := custom_number(audience.get("mapping_id")))
+    }
+    targets = _Claims(document)
+    for path, attribute in _entries(document, "attributes"):
+        at, target = (*path, "target"), attribute.get("target")
+        if isinstance(target, str) and target in owners:
+            owner = (*owners[target], "mapping_id")
+            yield Problem(
+                document.line(at),
+                at,
+                f"belongs to the audience of {spell(owner)} on line {document.line(owner)}"
+                f" ({target}); write the attribute to another field",
+            )
+        yield from targets.twice(
+            at, target, "already taken by", "write each attribute to a field of its own"
+        )
