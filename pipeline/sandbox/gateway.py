@@ -63,8 +63,7 @@ class Gateway:
 
     def _note_impatience(self, user: str, reset: float, now: float) -> None:
         told_at, until = self._told_to_wait.get(user, (now, now))
-        if told_at + _GRACE_SECONDS < now < until:
-            seconds = until - now
-            self._journal.violate("impatient", f"asked again {seconds:.1f} s early", user, now)
-        else:
+        if now >= until:
             self._told_to_wait[user] = (now, reset)
+        elif now > told_at + _GRACE_SECONDS:
+            self._journal.violate("impatient", f"asked {until - now:.1f} s early", user, now)

@@ -75,12 +75,14 @@ class Sandbox:
         app.router.add_route("*", "/api/v2/{path:.*}", self._serve_api)
         # A client that gives up ends its request: what it abandoned is not in flight.
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, max_line_size=_MAX_LINE_BYTES
+            app,
+            access_log=None,
+            handler_cancellation=True,
+            max_line_size=_MAX_LINE_BYTES,
+            shutdown_timeout=_STOP_SECONDS,
         )
         await self._runner.setup()
-        site = web.TCPSite(
-            self._runner, self.options.host, self.options.port, shutdown_timeout=_STOP_SECONDS
-        )
+        site = web.TCPSite(self._runner, self.options.host, self.options.port)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self._resources.base_url = f"http://{host}:{port}"
@@ -152,7 +154,7 @@ class Sandbox:
         asked = Asked(
             request.method,
             request.path,
-            request.query_string,
+            request.rel_url.raw_query_string,
             request.headers.get("Content-Type", ""),
             request.headers.get("Authorization", ""),
             await request.read(),

@@ -1,0 +1,69 @@
+"""Asks a running sandbox the way any HTTP client would, one connection a request."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from pipeline.sandbox import Sandbox
+
+JSON_API = "application/vnd.api+json"
+ANYONE = "anyone"
+
+
+class Reply(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> Any:
+        return self.json["errors"][0]
+
+
+def ask(
+    sandbox: Sandbox,
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    query: Mapping[str, object] | None = None,
+    token: str | None = ANYONE,
+    content_type: str | None = JSON_API,
+    timeout: float = 10,
+) -> Reply:
+    headers = {}
+    if token is not None:
+        headers["Authorization"] = f"Bearer {token}"
+    if content_type is not None and body is not None:
+        headers["Content-Type"] = content_type
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    connection = http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=timeout)
+    try:
+        target = f"{path}?{urlencode(query)}" if query else path
+        connection.request(method, target, body, headers)
+        answer = connection.getresponse()
+        return Reply(answer.status, dict(answer.getheaders()), answer.read())
+    finally:
+        connection.close()
+
+
+def patch(sandbox: Sandbox, prospect: int, token: str = ANYONE, **attributes: object) -> Reply:
+    body = {"data": {"type": "prospect", "id": prospect, "attributes": attributes}}
+    return ask(sandbox, "PATCH", f"/api/v2/prospects/{prospect}", body, token=token)
+
+
+class Clock:
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
