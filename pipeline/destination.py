@@ -61,11 +61,7 @@ class Destination(Section):
         description="Anything that whoever reads this file should know.",
         examples=["Audiences of the enterprise team; ask Dana before changing a field."],
     )
-    outreach: Outreach = Field(
-        Outreach(),
-        description="Which Outreach to write to; the real one where nothing is said.",
-        examples=[{"base_url": "https://api.outreach.io"}],
-    )
+    outreach: Outreach = Field(Outreach(), examples=[{"base_url": "https://api.outreach.io"}])
     users: tuple[User, ...] = Field(
         strict=False,
         description="The Outreach users whose requests are spent; prospects are shared among them.",
@@ -84,26 +80,10 @@ class Destination(Section):
         description="Profile attributes that are copied to prospect fields.",
         examples=[[{"source": "person.name.firstName", "target": "firstName"}]],
     )
-    identity: Identity = Field(
-        Identity(),
-        description="Where in a profile the prospect's id is found.",
-        examples=[{"namespace": "Oid"}],
-    )
-    delivery: Delivery = Field(
-        Delivery(),
-        description="How patiently changes are gathered, sent and remembered.",
-        examples=[{"hold_seconds": 5, "in_flight": 16}],
-    )
-    guard: Guard = Field(
-        Guard(),
-        description="Holds an audience back that empties suspiciously fast; needs a ledger.",
-        examples=[{"max_exit_percent": 50, "window_minutes": 60}],
-    )
-    alerts: Alerts = Field(
-        Alerts(),
-        description="Who is told when something needs a person.",
-        examples=[{"webhook": "https://hooks.example.com/outreach"}],
-    )
+    identity: Identity = Field(Identity(), examples=[{"namespace": "Oid"}])
+    delivery: Delivery = Field(Delivery(), examples=[{"hold_seconds": 5, "in_flight": 16}])
+    guard: Guard = Field(Guard(), examples=[{"max_exit_percent": 50, "window_minutes": 60}])
+    alerts: Alerts = Field(Alerts(), examples=[{"webhook": "https://hooks.example.com/outreach"}])
 
     @field_validator("users")
     @classmethod
@@ -187,9 +167,13 @@ def load_destination(path: str) -> Destination:
 def destination_schema() -> dict[str, Any]:
     """The JSON Schema of a destination file, for editors that complete and check YAML."""
     schema = Destination.model_json_schema()
-    for section in (schema, *schema["$defs"].values()):
+    sections = schema["$defs"]
+    for section in (schema, *sections.values()):
         for key, its in section["properties"].items():
-            its.setdefault("title", key.capitalize())  # pydantic titles no reference
+            # Editors show what stands at the key itself, not what it refers to.
+            its.setdefault("title", key.capitalize())
+            if "description" not in its:
+                its["description"] = sections[its["$ref"].rpartition("/")[2]]["description"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

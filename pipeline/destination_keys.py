@@ -52,7 +52,7 @@ class Section(BaseModel):
 
 
 class Outreach(Section):
-    """Which Outreach."""
+    """Which Outreach to write to; the real one where nothing is said."""
 
     base_url: BaseUrl = Field(
         "https://api.outreach.io",
@@ -113,7 +113,7 @@ Auth = Annotated[BearerAuth | OAuth | S2SAuth, Field(discriminator="type")]
 
 
 class Budget(Section):
-    """How many requests an Outreach user may spend on this tool."""
+    """How many requests may be spent, and how many are left for the user's other tools."""
 
     requests: int = Field(
         10_000,
@@ -161,13 +161,12 @@ class User(Section):
     )
     budget: Budget = Field(
         Budget(),
-        description="How many requests may be spent, and how many are left for other tools.",
         examples=[{"requests": 10_000, "per_seconds": 3600, "reserve": 500}],
     )
 
 
 class Values(Section):
-    """What is written into the field for each status; null clears the field."""
+    """What to write for each status: the status itself where nothing is said; null clears."""
 
     realized: Value = Field(
         "realized",
@@ -219,7 +218,6 @@ class Audience(Section):
     )
     values: Values = Field(
         Values(),
-        description="What to write for each status; the status itself where nothing is said.",
         examples=[{"realized": "In", "existing": "In", "exited": None}],
     )
 
