@@ -1,0 +1,211 @@
+"""What goes where: segment to field, attribute to field, prospect to Outreach user.
+
+Pure rules without Beam; `transforms.map` is the stage around them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+
+import orjson
+
+from transforms.elements import AttributeChange, Change, MembershipChange
+from transforms.outreach.fields import PROSPECT_FIELDS, fit
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """One segment, and the prospect field that shows who is in it.
+
+    Attributes:
+      segment: the audience's id at its source.
+      namespace: only where two namespaces use the same id; None matches any.
+      name: for people.
+      field: such as ``custom4``.
+      values: pairs of status and the JSON text to write for it.
+    """
+
+    segment: str
+    namespace: str | None
+    name: str
+    field: str
+    values: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One profile attribute, by its path at the source, and the field it goes to."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutreachUser:
+    """A user whose API budget is spent; `weight` is that budget, in any one unit."""
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the pure stages need to know of a destination.
+
+    Attributes:
+      identity: the identityMap namespace whose id is the OutreachId.
+      audiences: no two on one field.
+      attributes: no two on one field, none on an audience's.
+      users: at least one.
+    """
+
+    identity: str
+    audiences: tuple[Audience, ...]
+    attributes: tuple[Attribute, ...]
+    users: tuple[OutreachUser, ...]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The attribute paths that parsing is to look for."""
+        return tuple(attribute.source for attribute in self.attributes)
+
+
+class Misfit(NamedTuple):
+    """A change whose value its field cannot hold, and why; it is never sent."""
+
+    change: Change
+    detail: str
+
+
+class Mapped(NamedTuple):
+    """What became of some arrivals: `changes` and `misfits` together are all changes."""
+
+    changes: list[Change]
+    misfits: list[Misfit]
+    unmapped: int
+
+
+class Mapping:
+    """A `Plan`, ready for look-ups."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._users = plan.users
+        self._targets: dict[str, list[str]] = {}
+        for attribute in plan.attributes:
+            self._targets.setdefault(attribute.source, []).append(attribute.target)
+        self._by_pair: dict[tuple[str, str], Audience] = {}
+        self._by_segment: dict[str, Audience] = {}
+        named: dict[str, list[Audience]] = {}
+        for audience in plan.audiences:
+            if audience.namespace is None:
+                self._by_segment[audience.segment] = audience
+            else:
+                self._by_pair[audience.namespace, audience.segment] = audience
+                named.setdefault(audience.segment, []).append(audience)
+        # A flat record need not name a namespace where only one audience has its segment.
+        self._unnamed = {segment: found[0] for segment, found in named.items() if len(found) == 1}
+        self._writes: dict[tuple[str | None, str, str], tuple[str, str] | None] = {}
+
+    def audience(self, namespace: str | None, segment: str) -> Audience | None:
+        """The audience a membership belongs to, if the plan has it."""
+        if namespace is None:
+            return self._by_segment.get(segment) or self._unnamed.get(segment)
+        return self._by_pair.get((namespace, segment)) or self._by_segment.get(segment)
+
+    def user_of(self, outreach_id: int) -> str:
+        """The one user by whom this prospect's patches go.
+
+        Weighted rendezvous hashing: stable over runs and machines, and adding a user
+        moves only the prospects that the new one takes.
+        """
+        if len(self._users) == 1:
+            return self._users[0].name
+        return max(self._users, key=lambda user: (_score(user, outreach_id), user.name)).name
+
+    def map(
+        self,
+        memberships: Iterable[MembershipChange],
+        attributes: Iterable[AttributeChange] = (),
+    ) -> Mapped:
+        """Changes of fields, from changes of memberships and attributes."""
+        changes: list[Change] = []
+        misfits: list[Misfit] = []
+        unmapped = 0
+        writes = self._writes
+        user_of = self.user_of
+        for arrival, prospect, namespace, segment, status, time, sequence, retry in memberships:
+            key = (namespace, segment, status)
+            try:
+                write = writes[key]
+            except KeyError:
+                write = writes[key] = self._write(namespace, segment, status)
+            if write is None:
+                unmapped += 1
+                continue
+            field, value = write
+            changes.append(
+                Change(
+                    f"{arrival}-{prospect}-{field}",
+                    prospect,
+                    user_of(prospect),
+                    field,
+                    value,
+                    segment,
+                    namespace,
+                    status,
+                    time,
+                    sequence,
+                    retry,
+                )
+            )
+        for attribute in attributes:
+            targets = self._targets.get(attribute.source)
+            if targets is None:
+                unmapped += 1
+                continue
+            for target in targets:
+                self._map_attribute(attribute, target, changes, misfits)
+        return Mapped(changes, misfits, unmapped)
+
+    def _write(self, namespace: str | None, segment: str, status: str) -> tuple[str, str] | None:
+        audience = self.audience(namespace, segment)
+        return None if audience is None else (audience.field, dict(audience.values)[status])
+
+    def _map_attribute(
+        self,
+        attribute: AttributeChange,
+        target: str,
+        changes: list[Change],
+        misfits: list[Misfit],
+    ) -> None:
+        change = Change(
+            change_id=f"{attribute.arrival_id}-{attribute.outreach_id}-{target}",
+            outreach_id=attribute.outreach_id,
+            user=self.user_of(attribute.outreach_id),
+            field=target,
+            value=attribute.value,
+            segment=None,
+            namespace=None,
+            origin=attribute.source,
+            event_time=attribute.event_time,
+            sequence=attribute.sequence,
+            retry=attribute.retry,
+        )
+        try:
+            value = fit(PROSPECT_FIELDS[target], orjson.loads(attribute.value))
+        except ValueError as misfit:
+            misfits.append(Misfit(change, str(misfit)))
+        else:
+            changes.append(change._replace(value=orjson.dumps(value).decode()))
+
+
+def _score(user: OutreachUser, outreach_id: int) -> float:
+    digest = blake2b(f"{user.name}/{outreach_id}".encode(), digest_size=8).digest()
+    uniform = (int.from_bytes(digest) + 0.5) / 2**64
+    return -user.weight / math.log(uniform)
+
+
