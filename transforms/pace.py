@@ -1,0 +1,174 @@
+"""Pace: the unbounded half of patch, a user's queue and budget in the state of its key.
+
+Two timers take turns. `grant` debits the budget and sets patches aside; that is committed
+before `send` sends them. So a bundle that is run again repeats at most one turn's requests,
+and a budget once spent is never forgotten. No callback waits for the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder, FloatCoder
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import (
+    BagRuntimeState,
+    BagStateSpec,
+    ReadModifyWriteRuntimeState,
+    ReadModifyWriteStateSpec,
+    RuntimeTimer,
+    TimerSpec,
+    on_timer,
+)
+from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
+
+from transforms.budget import Budget
+from transforms.coders import PatchCoder
+from transforms.elements import Outcome, Patch
+from transforms.outreach.allotment import Allotment
+from transforms.outreach.desk import Access, Desk
+from transforms.outreach.queue import Queue
+from transforms.outreach.sender import Delivery
+from transforms.patch import Tally, deferred, superseded
+
+TURN_REQUESTS = 200
+"""Requests granted at a time: what Outreach answers in a few seconds."""
+TURN_SECONDS = 10.0
+"""How long a turn starts requests, so that no callback holds a worker for long."""
+PAUSED_SECONDS = 60.0
+"""How often a paused user's credential is tried again."""
+
+
+class PaceDoFn(beam.DoFn):
+    """Queues a user's patches and sends them turn by turn, as the budget allows.
+
+    Args:
+      base_url: of the API.
+      accesses: the users.
+      delivery: how patches are sent.
+      clock: seconds since the epoch; a runner's own may be virtual (Prism's is).
+    """
+
+    QUEUED = BagStateSpec("queued", PatchCoder())
+    GRANTED = BagStateSpec("granted", PatchCoder())
+    BUDGET = ReadModifyWriteStateSpec("budget", BytesCoder())
+    AWAKE = ReadModifyWriteStateSpec("awake", FloatCoder())
+    GRANT = TimerSpec("grant", TimeDomain.REAL_TIME)
+    SEND = TimerSpec("send", TimeDomain.REAL_TIME)
+    WINDOW_ENDS = TimerSpec("window-ends", TimeDomain.WATERMARK)
+
+    def __init__(
+        self,
+        base_url: str,
+        accesses: Sequence[Access],
+        delivery: Delivery,
+        clock: Callable[[], float],
+    ) -> None:
+        self._base_url = base_url
+        self._accesses = {access.name: access for access in accesses}
+        self._delivery = delivery
+        self._clock = clock
+        self._tally = Tally()
+
+    def setup(self) -> None:  # noqa: D102
+        self._desk = Desk(self._base_url, self._delivery, self._clock)
+
+    def teardown(self) -> None:  # noqa: D102
+        self._desk.close()
+
+    def process(  # noqa: D102
+        self,
+        keyed: tuple[str, Patch],
+        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        awake: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(AWAKE),
+        grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
+        window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
+    ) -> None:
+        _, patch = keyed
+        self._tally.arrived([patch])
+        queued.add(patch)
+        window_ends.set(MAX_TIMESTAMP)
+        if awake.read() is None:
+            now = self._clock()
+            awake.write(now)
+            grant.set(Timestamp.of(now))
+
+    @on_timer(GRANT)
+    def grant(  # noqa: D102
+        self,
+        user: str = beam.DoFn.KeyParam,
+        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+        spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
+        awake: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(AWAKE),
+        grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
+        send: RuntimeTimer = beam.DoFn.TimerParam(SEND),
+    ) -> Iterator[Any]:
+        queue = Queue()
+        lost = [change for patch in queued.read() for change in queue.add(patch)]
+        yield from self._tally.each(superseded(lost, self._clock()))
+        queued.clear()
+        if not len(queue):
+            awake.clear()  # Nothing waits: no timer is set again before something does.
+            return
+        now = self._clock()
+        budget = self._budget(user, spent)
+        wanted = 1 if budget.needs_probe(now) else TURN_REQUESTS
+        allowed, wait_seconds = budget.take(min(wanted, len(queue)), now)
+        for place in range(len(queue)):
+            work = queue.take()
+            patch = Patch(work.outreach_id, user, work.changes)
+            (granted if place < allowed else queued).add(patch)
+            queue.done(work)
+        spent.write(budget.dump())
+        if allowed:
+            send.set(Timestamp.of(now))
+        else:
+            grant.set(Timestamp.of(now + wait_seconds))
+
+    @on_timer(SEND)
+    def send(  # noqa: D102
+        self,
+        user: str = beam.DoFn.KeyParam,
+        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+        spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
+        grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
+    ) -> Iterator[Any]:
+        patches = list(granted.read())
+        granted.clear()
+        budget = self._budget(user, spent)
+        allotment = Allotment(budget, len(patches))
+        again_at = self._clock()
+        for settled in self._desk.deliver(
+            {self._accesses[user]: patches}, {user: allotment}, until=again_at + TURN_SECONDS
+        ):
+            if isinstance(settled, Outcome):
+                yield from self._tally.each([settled])
+                continue
+            for patch in settled.patches:
+                queued.add(patch)
+            if settled.paused is not None:
+                again_at = self._clock() + PAUSED_SECONDS
+        self._tally.desk(self._desk)
+        allotment.close()
+        spent.write(budget.dump())
+        grant.set(Timestamp.of(again_at))
+
+    @on_timer(WINDOW_ENDS)
+    def window_ends(  # noqa: D102
+        self,
+        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+    ) -> Iterator[Any]:
+        left = [*granted.read(), *queued.read()]
+        granted.clear()
+        queued.clear()
+        yield from self._tally.each(deferred(left, self._clock()))
+
+    def _budget(self, user: str, spent: ReadModifyWriteRuntimeState) -> Budget:
+        dumped = spent.read()
+        terms = self._accesses[user].budget
+        return Budget(terms) if dumped is None else Budget.load(dumped, terms)

@@ -1,0 +1,226 @@
+"""Patch: the patches of each Outreach user, sent within that user's budget.
+
+A thin shell around `transforms.outreach.sender` with two expansions: a bounded run groups
+all patches by user and may wait for the budget, since nothing else is left to do; an
+unbounded one keeps queue and budget in the user's state and never waits in a callback.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.windowed_value import WindowedValue
+
+from transforms.budget import Budget
+from transforms.clock import micros, steady
+from transforms.elements import DEFERRED, DELIVERED, OUTCOMES, SUPERSEDED, Change, Outcome, Patch
+from transforms.outreach.desk import Access, Desk, Watch
+from transforms.outreach.sender import Delivery
+
+class Kept(NamedTuple):
+    """Work of a paused user: neither lost nor refused, it waits for a mended credential.
+
+    Attributes:
+      user: the paused user's name.
+      problem: what is wrong, and what mends it; for people.
+      patches: what has no outcome.
+    """
+
+    user: str
+    problem: str
+    patches: Sequence[Patch]
+
+
+class PatchResult(NamedTuple):
+    """Outputs of `PatchProspects`.
+
+    Attributes:
+      outcomes: PCollection[Outcome], as they become known.
+      kept: PCollection[Kept], of users who were paused; None where the input is unbounded,
+        since a paused user's work then stays in its queue.
+    """
+
+    outcomes: PCollection[Outcome]
+    kept: PCollection[Kept] | None
+
+
+@dataclass
+class PatchProspects(beam.PTransform):  # type: ignore[type-arg]
+    """Sends each patch to Outreach, once or as often as it takes.
+
+    At least once: requests do not wait for Beam's commits, so a bundle that is run again
+    repeats its requests; they carry absolute values, so that changes nothing. A user is one
+    key: in parallel there are as many as there are users.
+
+    Attributes:
+      base_url: of the API, without a trailing slash.
+      accesses: the users; a patch of any other fails the bundle.
+      delivery: how patches are sent.
+      watch: see `Watch`; picklable.
+      clock: seconds since the epoch.
+    """
+
+    base_url: str
+    accesses: Sequence[Access]
+    delivery: Delivery = field(default_factory=Delivery)
+    watch: Watch | None = None
+    clock: Callable[[], float] = steady
+
+    def expand(self, patches: PCollection[Patch]) -> PatchResult:
+        """PCollection[Patch] to `PatchResult`."""
+        by_user = patches | "ByUser" >> beam.Map(by_user_name)
+        if patches.is_bounded:
+            grouped = by_user | "GroupByUser" >> beam.GroupByKey()
+            deliver = DeliverDoFn(
+                self.base_url, self.accesses, self.delivery, self.watch, self.clock
+            )
+            sent = grouped | "Deliver" >> beam.ParDo(deliver).with_outputs(
+                "kept", main="outcomes"
+            )
+            return PatchResult(sent.outcomes, sent.kept)
+        from transforms.pace import PaceDoFn  # noqa: PLC0415 - it builds upon this module
+
+        pace = PaceDoFn(self.base_url, self.accesses, self.delivery, self.clock)
+        return PatchResult(by_user | "Pace" >> beam.ParDo(pace), None)
+
+
+class Rehearse(beam.PTransform):  # type: ignore[type-arg]
+    """Takes the place of `PatchProspects` in a dry run: every patch would have been delivered."""
+
+    def expand(self, patches: PCollection[Patch]) -> PatchResult:
+        """PCollection[Patch] to `PatchResult`."""
+        return PatchResult(patches | "Rehearse" >> beam.ParDo(RehearseDoFn()), None)
+
+
+class RehearseDoFn(beam.DoFn):
+    """See `Rehearse`."""
+
+    def process(self, patch: Patch) -> Iterator[Outcome]:  # noqa: D102
+        yield Outcome(DELIVERED, patch.changes, micros(steady()), "dry_run", user=patch.user)
+
+
+def by_user_name(patch: Patch) -> tuple[str, Patch]:
+    """A patch under its key, its user's name."""
+    return patch.user, patch
+
+
+class DeliverDoFn(beam.DoFn):
+    """Delivers the patches of all the users of a bundle, side by side, and waits for them.
+
+    Users are gathered first and served when the bundle ends, since a runner hands one key
+    after the other to `process`, and one user's wait must not be another's.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        accesses: Sequence[Access],
+        delivery: Delivery,
+        watch: Watch | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._base_url = base_url
+        self._accesses = {access.name: access for access in accesses}
+        self._delivery = delivery
+        self._watch = watch
+        self._clock = clock
+        self._tally = Tally()
+
+    def setup(self) -> None:  # noqa: D102
+        self._desk = Desk(self._base_url, self._delivery, self._clock)
+        self._budgets = {name: Budget(access.budget) for name, access in self._accesses.items()}
+
+    def teardown(self) -> None:  # noqa: D102
+        self._desk.close()
+
+    def start_bundle(self) -> None:  # noqa: D102
+        self._patches: dict[Access, list[Patch]] = {}
+
+    def process(self, grouped: tuple[str, Iterable[Patch]]) -> None:  # noqa: D102
+        user, patches = grouped
+        access = self._accesses[user]
+        self._patches.setdefault(access, []).extend(patches)
+
+    def finish_bundle(self) -> Iterator[Any]:  # noqa: D102
+        for patches in self._patches.values():
+            self._tally.arrived(patches)
+            patches.sort(key=_place)
+        for settled in self._desk.deliver(self._patches, self._budgets, self._watch):
+            if isinstance(settled, Outcome):
+                yield from map(_windowed, self._tally.each([settled]))
+            elif settled.paused is None:
+                left = deferred(settled.patches, self._clock())
+                yield from map(_windowed, self._tally.each(left))
+            else:
+                self._tally.kept(settled.patches)
+                kept = Kept(settled.user, str(settled.paused), settled.patches)
+                yield TaggedOutput("kept", _windowed(kept))
+        self._tally.desk(self._desk)
+
+
+class Tally:
+    """This stage's counters: patches and changes in; changes out, by what became of them."""
+
+    def __init__(self) -> None:
+        self._in_patches = Metrics.counter("patch", "in-patches")
+        self._in_changes = Metrics.counter("patch", "in-changes")
+        self._out = {name: Metrics.counter("patch", f"out-{name}") for name in OUTCOMES}
+        self._out_kept = Metrics.counter("patch", "out-kept")
+        self._requests = Metrics.counter("patch", "requests")
+        self._throttled = Metrics.counter("patch", "throttled")
+        self._signal = ThrottlingSignaler(namespace="patch")
+        self._told = (0, 0, 0.0)
+
+    def arrived(self, patches: Sequence[Patch]) -> None:
+        """Counts what is to be sent."""
+        self._in_patches.inc(len(patches))
+        self._in_changes.inc(sum(len(patch.changes) for patch in patches))
+
+    def each(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Counts outcomes on their way."""
+        for outcome in outcomes:
+            self._out[outcome.outcome].inc(len(outcome.changes))
+            yield outcome
+
+    def kept(self, patches: Sequence[Patch]) -> None:
+        """Counts changes that wait for a mended credential."""
+        self._out_kept.inc(sum(len(patch.changes) for patch in patches))
+
+    def desk(self, desk: Desk) -> None:
+        """Counts what a desk spent since it was last counted."""
+        requests, throttled, seconds = self._told
+        self._requests.inc(desk.requests - requests)
+        self._throttled.inc(desk.throttled - throttled)
+        # The name by which runners know waiting from load.
+        self._signal.signal_throttled(int(desk.throttled_seconds - seconds))
+        self._told = (desk.requests, desk.throttled, desk.throttled_seconds)
+
+
+def deferred(patches: Iterable[Patch], now: float) -> Iterator[Outcome]:
+    """The outcome of what was not sent when the job was drained, if there is any."""
+    changes = [change for patch in patches for change in patch.changes]
+    if changes:
+        detail = "the job was drained before it could be sent"
+        yield Outcome(DEFERRED, changes, micros(now), DEFERRED, detail)
+
+
+def superseded(changes: Sequence[Change], now: float) -> Iterator[Outcome]:
+    """The outcome of changes that were overtaken in the queue, if there are any."""
+    if changes:
+        yield Outcome(SUPERSEDED, changes, micros(now))
+
+
+def _place(patch: Patch) -> int:
+    return min(change.sequence for change in patch.changes)
+
+
+def _windowed(value: Outcome | Kept) -> WindowedValue:
+    window = GlobalWindow()
+    return WindowedValue(value, window.max_timestamp(), (window,))
