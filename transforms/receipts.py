@@ -1,0 +1,131 @@
+"""Receipts: one for each change, whatever became of it, and dead letters of what was refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import orjson
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import PCollection, TaggedOutput
+
+from transforms.elements import DEFERRED, OUTCOMES, REJECTED, Change, DeadLetter, Outcome
+from transforms.times import format_time
+
+
+def receipts(outcome: Outcome) -> list[bytes]:
+    """The receipt of each change, as a JSON object without a line end."""
+    recorded_at = format_time(outcome.recorded_at)
+    return [
+        orjson.dumps(
+            {
+                "change_id": change.change_id,
+                "outreach_id": change.outreach_id,
+                "segment": change.segment,
+                "field": change.field,
+                "value": orjson.Fragment(change.value),
+                "event_time": None if change.event_time is None else format_time(change.event_time),
+                "outcome": outcome.outcome,
+                "reason": outcome.reason,
+                "http_status": outcome.http_status,
+                "user": outcome.user,
+                "recorded_at": recorded_at,
+            }
+        )
+        for change in outcome.changes
+    ]
+
+
+def dead_letters(outcome: Outcome) -> Iterator[DeadLetter]:
+    """A dead letter for each change that was refused or deferred; of others, none."""
+    if outcome.outcome not in (REJECTED, DEFERRED):
+        return
+    for change in outcome.changes:
+        yield DeadLetter(
+            stage="deliver",
+            reason=outcome.reason or outcome.outcome,
+            detail=outcome.detail or "",
+            payload=orjson.dumps(_patch_of(change)).decode(),
+            source=change.change_id,
+            http_status=outcome.http_status,
+            recorded_at=outcome.recorded_at,
+        )
+
+
+def _patch_of(change: Change) -> dict[str, Any]:
+    # Beside the patch, what it was mapped from: a mended destination file maps it anew.
+    return {
+        "outreach_id": change.outreach_id,
+        "attributes": {change.field: orjson.Fragment(change.value)},
+        "segment": change.segment,
+        "namespace": change.namespace,
+        "origin": change.origin,
+        "event_time": None if change.event_time is None else format_time(change.event_time),
+        "change_id": change.change_id,
+    }
+
+
+def dead_letter_line(letter: DeadLetter) -> bytes:
+    """A dead letter as a JSON object without a line end."""
+    return orjson.dumps(
+        {
+            "stage": letter.stage,
+            "reason": letter.reason,
+            "detail": letter.detail,
+            "payload": orjson.Fragment(letter.payload),
+            "source": letter.source,
+            "http_status": letter.http_status,
+            "recorded_at": format_time(letter.recorded_at),
+        }
+    )
+
+
+class ReceiptsResult(NamedTuple):
+    """Outputs of `Receipts`.
+
+    Attributes:
+      receipts: PCollection[Sequence[bytes]], the receipts of an outcome.
+      dead_letters: PCollection[DeadLetter].
+    """
+
+    receipts: PCollection[Sequence[bytes]]
+    dead_letters: PCollection[DeadLetter]
+
+
+@dataclass
+class Receipts(beam.PTransform):  # type: ignore[type-arg]
+    """Makes of outcomes a receipt a change, and a dead letter a change not delivered.
+
+    Attributes:
+      written: False where nobody wants the receipts; they are counted all the same.
+    """
+
+    written: bool = True
+
+    def expand(self, outcomes: PCollection[Outcome]) -> ReceiptsResult:
+        """PCollection[Outcome] to `ReceiptsResult`."""
+        written = outcomes | beam.ParDo(ReceiptsDoFn(self.written)).with_outputs(
+            "dead_letters", main="receipts"
+        )
+        return ReceiptsResult(written.receipts, written.dead_letters)
+
+
+class ReceiptsDoFn(beam.DoFn):
+    """See `Receipts`; counts each outcome under its own name."""
+
+    def __init__(self, written: bool) -> None:
+        self._written = written
+        self._out = {name: Metrics.counter("receipts", f"out-{name}") for name in OUTCOMES}
+        self._in_changes = Metrics.counter("receipts", "in-changes")
+        self._out_dead_letters = Metrics.counter("receipts", "out-dead-letters")
+
+    def process(self, outcome: Outcome) -> Iterator[Any]:  # noqa: D102
+        self._in_changes.inc(len(outcome.changes))
+        self._out[outcome.outcome].inc(len(outcome.changes))
+        if self._written:
+            yield receipts(outcome)
+        for letter in dead_letters(outcome):
+            self._out_dead_letters.inc()
+            yield TaggedOutput("dead_letters", letter)
