@@ -1,0 +1,129 @@
+"""The ends of the graph: where arrivals come from, where receipts and dead letters go.
+
+All that differs between runners and between files and topics is here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.io.textio import WriteToText
+from apache_beam.pvalue import PCollection
+
+from transforms.elements import DeadLetter
+from transforms.errors import ConfigurationError
+from transforms.receipts import dead_letter_line
+
+_REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
+
+
+def is_topic(target: str) -> bool:
+    """Whether an output is a Pub/Sub topic rather than a file."""
+    return target.startswith("projects/")
+
+
+def is_local(target: str) -> bool:
+    """Whether an output is a file of this machine."""
+    return not is_topic(target) and not _REMOTE.match(target)
+
+
+@dataclass
+class WriteLines(beam.PTransform):  # type: ignore[type-arg]
+    """Writes lines to one file, as JSON Lines, or publishes each to a topic.
+
+    A local file is appended to as lines come, so that it can be read while the job works;
+    a file elsewhere is there when the job has ended, as Beam's sinks do it.
+
+    Attributes:
+      target: a path, anything that Beam's FileSystems write, or ``projects/P/topics/T``.
+    """
+
+    target: str
+
+    def expand(self, lines: PCollection[Sequence[bytes]]) -> None:
+        """PCollection[Sequence[bytes]], lines without their ends."""
+        if is_local(self.target):
+            lines | beam.ParDo(AppendLinesDoFn(self.target))
+            return
+        single = lines | "Single" >> beam.FlatMap(_each).with_output_types(bytes)
+        if is_topic(self.target):
+            single | beam.io.WriteToPubSub(self.target)
+        else:
+            single | WriteToText(
+                self.target, shard_name_template="", coder=beam.coders.BytesCoder()
+            )
+
+
+class AppendLinesDoFn(beam.DoFn):
+    """Appends each element's lines with one write, which lines of other writers cannot split."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def setup(self) -> None:  # noqa: D102
+        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+
+    def teardown(self) -> None:  # noqa: D102
+        os.close(self._file)
+
+    def process(self, lines: Sequence[bytes]) -> None:  # noqa: D102
+        left = memoryview(b"\n".join(lines) + b"\n") if lines else memoryview(b"")
+        while left:
+            left = left[os.write(self._file, left) :]
+
+
+class WriteDeadLetters(beam.PTransform):  # type: ignore[type-arg]
+    """Writes dead letters as `WriteLines` does; without a target they are only counted."""
+
+    def __init__(self, target: str | None) -> None:
+        super().__init__()
+        self._target = target
+
+    def expand(self, letters: PCollection[DeadLetter]) -> None:
+        """PCollection[DeadLetter]."""
+        lines = letters | "Line" >> beam.ParDo(DeadLetterLineDoFn())
+        if self._target is not None:
+            lines | "Write" >> WriteLines(self._target)
+
+
+class DeadLetterLineDoFn(beam.DoFn):
+    """Writes out a dead letter, and counts it under its reason."""
+
+    def process(self, letter: DeadLetter) -> Iterator[Sequence[bytes]]:  # noqa: D102
+        beam.metrics.Metrics.counter("dead-letters", letter.reason).inc()
+        yield [dead_letter_line(letter)]
+
+
+def _each(lines: Sequence[bytes]) -> Sequence[bytes]:
+    return lines
+
+
+def prepare(target: str, inputs: Sequence[str]) -> str | None:
+    """Makes way for an output file; returns where an earlier one was put, if there was one.
+
+    Raises:
+      ConfigurationError: the target is also an input, or cannot be written.
+    """
+    if not is_local(target):
+        return None
+    path = Path(target)
+    if any(os.path.exists(name) and path.exists() and path.samefile(name) for name in inputs):
+        raise ConfigurationError(f"{target} is both read and written; write to another file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and path.stat().st_size > 0:
+            earlier = path.with_name(path.name + ".previous")
+            path.replace(earlier)
+            return str(earlier)
+        with path.open("ab"):
+            pass
+    except OSError as problem:
+        raise ConfigurationError(
+            f"{target} cannot be written: {problem.strerror}; name a file that can"
+        ) from problem
+    return None

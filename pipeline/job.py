@@ -1,0 +1,70 @@
+"""From a destination file, as a person writes it, to what the stages take."""
+
+from __future__ import annotations
+
+import orjson
+
+from pipeline.destination import Destination
+from pipeline.destination_keys import BearerAuth, OAuth, User
+from transforms.budget import BudgetTerms
+from transforms.mapping import Attribute, Audience, OutreachUser, Plan
+from transforms.outreach import auth
+from transforms.outreach.desk import Access
+from transforms.outreach.sender import Delivery
+
+
+def plan_of(destination: Destination) -> Plan:
+    """What goes where."""
+    return Plan(
+        identity=destination.identity.namespace,
+        audiences=tuple(
+            Audience(
+                audience.segment,
+                audience.namespace,
+                audience.name,
+                audience.field,
+                tuple(
+                    (status, orjson.dumps(value).decode())
+                    for status, value in audience.values.model_dump().items()
+                ),
+            )
+            for audience in destination.audiences
+        ),
+        attributes=tuple(
+            Attribute(attribute.source, attribute.target) for attribute in destination.attributes
+        ),
+        users=tuple(
+            OutreachUser(user.name, terms.allowance / terms.per_seconds)
+            for user, terms in ((user, budget_of(user)) for user in destination.users)
+        ),
+    )
+
+
+def accesses_of(destination: Destination) -> list[Access]:
+    """The users, with where their credentials are read from; no secret among it."""
+    return [Access(user.name, auth_of(user), budget_of(user)) for user in destination.users]
+
+
+def delivery_of(destination: Destination) -> Delivery:
+    """How patches are sent."""
+    return Delivery(
+        in_flight=destination.delivery.in_flight,
+        give_up_seconds=destination.delivery.give_up_hours * 3600.0,
+    )
+
+
+def budget_of(user: User) -> BudgetTerms:
+    """What a user may spend."""
+    terms = user.budget
+    return BudgetTerms(terms.requests, terms.per_seconds, terms.reserve)
+
+
+def auth_of(user: User) -> auth.Auth:
+    """Where a user's credential is read from."""
+    match user.auth:
+        case BearerAuth(token_env=variable):
+            return auth.BearerAuth(variable)
+        case OAuth() as oauth:
+            return auth.OAuthAuth(oauth.client_id, oauth.client_secret_env, oauth.token_store)
+        case s2s:
+            return auth.S2SAuth(s2s.install_id, s2s.issuer, s2s.private_key_file)
