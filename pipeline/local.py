@@ -1,0 +1,167 @@
+"""Runs of the graph on this machine: replay."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from rich.console import Console
+
+from pipeline import progress
+from pipeline.destination import Destination
+from pipeline.ends import prepare
+from pipeline.files import ReadFiles, expand
+from pipeline.graph import Activation
+from pipeline.job import accesses_of, delivery_of, plan_of
+from pipeline.summary import Counts
+from transforms.clock import steady
+from transforms.coalesce import Coalesce
+from transforms.outreach.desk import Access
+from transforms.patch import PatchProspects, Rehearse
+
+LOCAL_RUNNERS = ("directrunner", "direct", "fnapirunner")
+"""All run on FnApiRunner: what DirectRunner picks depends on the user's network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What `replay` was asked for.
+
+    Attributes:
+      files: paths and globs; see `spooled` for standard input.
+      receipts: path or topic; None for none.
+      dead_letters: path or topic; None for none.
+      dry_run: everything but the requests.
+      beam_flags: passed on to Beam.
+    """
+
+    files: Sequence[str]
+    receipts: str | None = None
+    dead_letters: str | None = None
+    dry_run: bool = False
+    beam_flags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended.
+
+    Attributes:
+      counts: its counters.
+      summary: what the user reads.
+      problems: why work was kept, one a paused user.
+      earlier: output files that were put aside, by the name of what took their place.
+    """
+
+    counts: Counts
+    summary: Mapping[str, Any]
+    problems: Sequence[str]
+    earlier: Mapping[str, str]
+
+
+def replay(
+    destination: Destination,
+    asked: Replay,
+    console: Console,
+    *,
+    base_url: str | None = None,
+    accesses: Sequence[Access] | None = None,
+) -> Finished:
+    """Delivers the changes of files, and returns when each has its outcome.
+
+    Args:
+      destination: where to.
+      asked: what to do.
+      console: for progress, on standard error.
+      base_url: in place of the destination's.
+      accesses: in place of the destination's users.
+
+    Raises:
+      ConfigurationError: a file to read is not there, or one to write cannot be written.
+      AccountingError: changes and outcomes do not add up.
+    """
+    began = steady()
+    options = PipelineOptions(list(asked.beam_flags))
+    paths = expand(asked.files)
+    outputs = [target for target in (asked.receipts, asked.dead_letters) if target]
+    earlier = {target: put for target in outputs if (put := prepare(target, paths))}
+    board = progress.fresh_board()
+    activation = Activation(
+        source=ReadFiles(paths),
+        plan=plan_of(destination),
+        coalesce=Coalesce(
+            destination.delivery.hold_seconds, destination.delivery.remember_days * 86400.0
+        ),
+        patch=Rehearse()
+        if asked.dry_run
+        else PatchProspects(
+            base_url or destination.outreach.base_url,
+            accesses or accesses_of(destination),
+            delivery_of(destination),
+            progress.watch,
+        ),
+        receipts=asked.receipts,
+        dead_letters=asked.dead_letters,
+    )
+    pipeline = beam.Pipeline(runner=_runner(options), options=options)
+    activation.build(pipeline)
+    with progress.shown(console, board), draining(board, console):
+        result = pipeline.run()
+        result.wait_until_finish()
+    counts = Counts.of(result)
+    summary = counts.summary(steady() - began, dry_run=asked.dry_run)
+    return Finished(counts, summary, board.problems, earlier)
+
+
+def _runner(options: PipelineOptions) -> Any:
+    named = options.view_as(StandardOptions).runner
+    if named is None or named.lower() in LOCAL_RUNNERS:
+        return FnApiRunner()
+    return named
+
+
+@contextlib.contextmanager
+def spooled(files: Sequence[str]) -> Iterator[list[str]]:
+    """The files, with standard input in a file of its own while the block lasts."""
+    if "-" not in files:
+        yield list(files)
+        return
+    with tempfile.TemporaryDirectory(prefix="outreach-activation-") as folder:
+        path = Path(folder) / "stdin"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield [str(path) if name == "-" else name for name in files]
+
+
+@contextlib.contextmanager
+def draining(board: progress.Board, console: Console) -> Iterator[None]:
+    """While the block lasts, the first SIGINT or SIGTERM drains and the second ends at once."""
+
+    def drain(number: int, _frame: FrameType | None) -> None:
+        if board.draining:
+            os._exit(1)
+        board.drain()
+        name = signal.Signals(number).name
+        console.print(
+            f"{name}: finishing the requests in flight; what is left becomes dead letters"
+            " (deferred) that replay can take up. Once more ends at once."
+        )
+
+    before = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

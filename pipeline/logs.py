@@ -1,0 +1,27 @@
+"""Logging of the command line: ours to standard error, and of Beam's only what helps."""
+
+from __future__ import annotations
+
+import logging
+
+from rich.console import Console
+from rich.logging import RichHandler
+
+
+def configure(console: Console, *, verbose: bool = False) -> None:
+    """Sets up logging; to be called before Beam is imported, which logs as it is.
+
+    Args:
+      console: of standard error, so that a progress bar and the log do not mix.
+      verbose: Beam's own log too.
+    """
+    handler = RichHandler(console=console, show_path=False, show_time=True, markup=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    if not verbose:
+        # It warns of optional packages that are missing, which nobody here asked for.
+        logging.getLogger("apache_beam").setLevel(logging.ERROR)
+        handler.addFilter(_is_no_import_advice)
+
+
+def _is_no_import_advice(record: logging.LogRecord) -> bool:
+    return "apitools not found" not in str(record.msg)

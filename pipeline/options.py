@@ -1,0 +1,94 @@
+"""Command-line flags: ours in both spellings, and everything else for Beam."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+
+def flag(name: str, *declarations: str, **attributes: Any) -> Callable[[Any], Any]:
+    """A click option spelled with underscores, as Beam's are, and with dashes as well.
+
+    Args:
+      name: with underscores and without the leading dashes.
+      declarations: further spellings, such as ``-d``.
+      attributes: as of `click.option`.
+    """
+    spellings = [f"--{name}"]
+    if "_" in name:
+        spellings.append(f"--{name.replace('_', '-')}")
+    return click.option(*spellings, *declarations, name, **attributes)
+
+
+class BeamCommand(click.Command):
+    """A command that hands the flags it does not know to Beam, in ``ctx.obj``.
+
+    A flag that neither this command nor Beam knows goes to Beam too, since runners have flags
+    of their own; but one that looks like a slip of one of ours is refused.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Sets the flags for Beam apart, then parses the others."""
+        ours, beam = self._split(ctx, args)
+        ctx.obj = beam
+        return super().parse_args(ctx, ours)
+
+    def _split(self, ctx: click.Context, args: Sequence[str]) -> tuple[list[str], list[str]]:
+        takes_value = {
+            spelling: not (parameter.is_flag or parameter.count)
+            for parameter in self.get_params(ctx)
+            if isinstance(parameter, click.Option)
+            for spelling in (*parameter.opts, *parameter.secondary_opts)
+        }
+        ours: list[str] = []
+        beam: list[str] = []
+        rest = list(args)
+        while rest:
+            word = rest.pop(0)
+            name, is_joined, _ = word.partition("=")
+            if word == "--":
+                ours += [word, *rest]
+                break
+            if not word.startswith("--"):
+                ours.append(word)
+            elif name in takes_value:
+                ours.append(word)
+                if takes_value[name] and not is_joined and rest:
+                    ours.append(rest.pop(0))
+            else:
+                beam.append(word)
+                if not is_joined and rest and self._beam_takes_value(ctx, name, takes_value):
+                    if not rest[0].startswith("--"):
+                        beam[-1] += f"={rest.pop(0)}"
+        return ours, beam
+
+    @staticmethod
+    def _beam_takes_value(ctx: click.Context, name: str, ours: dict[str, bool]) -> bool:
+        """Whether Beam's flag takes a value; an unknown one does, if one follows."""
+        known = beam_flags()
+        if name in known:
+            return known[name]
+        near = difflib.get_close_matches(name, ours, n=1, cutoff=0.8)
+        if near:
+            raise click.NoSuchOption(name, possibilities=near, ctx=ctx)
+        return True
+
+
+def beam_flags() -> dict[str, bool]:
+    """The flags that Beam itself knows, and whether each takes a value."""
+    from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415 - slow
+
+    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
+    for options in PipelineOptions.__subclasses__():
+        add = getattr(options, "_add_argparse_args", None)
+        if add is not None:
+            add(parser)
+    return {
+        spelling: action.nargs != 0
+        for action in parser._actions  # noqa: SLF001 - argparse has no public list
+        for spelling in action.option_strings
+    }
