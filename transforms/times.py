@@ -11,6 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
+from transforms.wording import shown
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_WITHOUT_ZONE: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - to subtract from its like
 _DAY: Final = 86_400
@@ -132,11 +134,7 @@ def _unit(number: float) -> int:
 
 
 def _refusal(value: object) -> ValueError:
-    # Not the repr of a list or an object: a deep one exhausts the stack.
-    shown = repr(value) if isinstance(value, str | int | float | None) else type(value).__name__
-    if len(shown) > 60:  # noqa: PLR2004 - what fits a line beside the rest
-        shown = f"{shown[:57]}..."
     return ValueError(
-        f"{shown} is not a time between 1970 and 2286; write RFC 3339, such as "
+        f"{shown(value)} is not a time between 1970 and 2286; write RFC 3339, such as "
         "2026-01-02T03:04:05Z, or seconds or milliseconds since the epoch"
     )
