@@ -6,6 +6,7 @@ unless it may be a secret, and says what to do about it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -161,8 +162,9 @@ def _not_text(value: object) -> tuple[str, str]:
     return "must be text, and YAML reads this as a number", "put it in quotes"
 
 
-def _example(field: FieldInfo | None) -> Any:  # noqa: ANN401 - whatever the key takes
-    return field.examples[0] if field and field.examples else "…"
+def _example(field: FieldInfo | None) -> str:
+    example = field.examples[0] if field and field.examples else "…"
+    return example if isinstance(example, str) else json.dumps(example)
 
 
 def _locate(

@@ -73,13 +73,14 @@ def read_yaml(text: str) -> Document:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        return _not_yaml(line, error.problem or error.context or "")
+        problem = error.problem or ""
+        return _not_yaml(line, f"{error.context} {problem}" if problem[:4] == "but " else problem)
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return _not_yaml(line, f"a character that YAML does not allow, {error.character!r}")
-    except (YAMLError, ValueError, OverflowError, AttributeError, AssertionError) as error:
-        # The last four escape from ruamel.yaml for malformed escapes and directives.
-        return _not_yaml(1, type(error).__name__)
+    except (YAMLError, ValueError, OverflowError):
+        # The last two escape from ruamel.yaml for "\\UFFFFFFFF", without a line.
+        return _not_yaml(1, "an escape such as \\U stands for no character")
     if root is None:
         return Document(None, {}, {})
     walk = _Walk()
