@@ -15,6 +15,7 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
 from transforms.clock import micros, steady
+from transforms.coders import register
 from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
 from transforms.formats.arrivals import digest, read_arrival, read_row_arrival
 from transforms.formats.attributes import wanted
@@ -87,6 +88,9 @@ class Arrived(NamedTuple):
 
     memberships: Sequence[MembershipChange]
     attributes: Sequence[AttributeChange]
+
+
+register(Arrived)
 
 
 class ParseResult(NamedTuple):
