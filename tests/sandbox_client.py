@@ -29,7 +29,7 @@ class Reply(NamedTuple):
 
 
 def ask(
-    sandbox: Sandbox,
+    sandbox: Sandbox | str,
     method: str,
     path: str,
     body: object = None,
@@ -46,7 +46,8 @@ def ask(
         headers["Content-Type"] = content_type
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
-    connection = http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=timeout)
+    url = sandbox if isinstance(sandbox, str) else sandbox.url
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=timeout)
     try:
         target = f"{path}?{urlencode(query)}" if query else path
         connection.request(method, target, body, headers)
@@ -56,7 +57,9 @@ def ask(
         connection.close()
 
 
-def patch(sandbox: Sandbox, prospect: int, token: str = ANYONE, **attributes: object) -> Reply:
+def patch(
+    sandbox: Sandbox | str, prospect: int, token: str = ANYONE, **attributes: object
+) -> Reply:
     body = {"data": {"type": "prospect", "id": prospect, "attributes": attributes}}
     return ask(sandbox, "PATCH", f"/api/v2/prospects/{prospect}", body, token=token)
 

@@ -128,3 +128,20 @@ def test_asking_again_before_the_instant_of_a_429_is_a_violation() -> None:
 def test_no_limit_means_no_headers_either() -> None:
     with running_sandbox(SandboxOptions(prospects=1, limit=0)) as sandbox:
         assert not [name for name in patch(sandbox, 1).headers if name.startswith("X-RateLimit")]
+
+
+def test_foreign_tools_spend_evenly_between_requests() -> None:
+    clock = Clock()
+    options = SandboxOptions(prospects=1, limit=100, hour=60, foreign_per_hour=60)
+    with running_sandbox(options, clock) as sandbox:
+
+        def remaining() -> int:
+            return int(patch(sandbox, 1).headers["X-RateLimit-Remaining"].split(",")[0])
+
+        assert remaining() == 99
+        clock.now += 10.5
+        assert remaining() == 88
+        clock.now += 0.5
+        assert remaining() == 86
+        assert sandbox.spend_elsewhere("user-1", 80) == 80
+        assert remaining() == 5

@@ -29,6 +29,7 @@ class Gateway:
         self._resources = resources
         self._journal = journal
         self._told_to_wait: dict[str, tuple[float, float]] = {}
+        self._foreign: dict[str, tuple[float, float]] = {}
 
     def allowance(self, user: str) -> Allowance:
         """The allowance of a user, new if the user is."""
@@ -49,6 +50,7 @@ class Gateway:
         if not self._options.limit:
             return self._resources.answer(asked, grant, exchange, now)
         limit = self._options.limit
+        self._spend_elsewhere(grant.user, now)
         standing = self.allowance(grant.user).spend(now)
         if standing.over:
             self._journal.violate(
@@ -60,6 +62,16 @@ class Gateway:
             self._note_impatience(grant.user, standing.reset, now)
             answer = rate_limited(*too_many(standing, limit))
         return answer.wearing(headers(standing, limit))
+
+    def _spend_elsewhere(self, user: str, now: float) -> None:
+        """Counts what the user's other tools have spent since this was last asked."""
+        per_second = self._options.foreign_per_hour / self._options.hour
+        if not per_second:
+            return
+        since, carried = self._foreign.get(user, (now, 0.0))
+        due = carried + per_second * min(now - since, self._options.hour)
+        self._foreign[user] = (now, due % 1)
+        self.allowance(user).spend_elsewhere(int(due), now)
 
     def _note_impatience(self, user: str, reset: float, now: float) -> None:
         told_at, until = self._told_to_wait.get(user, (now, now))

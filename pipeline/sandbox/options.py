@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from pipeline.sandbox.custom_fields import CustomField
+
 WindowKind = Literal["fixed", "clock", "sliding"]
 """How the hourly window lies: Outreach does not say, so each reading can be tried.
 
@@ -25,14 +27,28 @@ class SandboxOptions:
       limit: requests a user may spend in a window; 0 for none.
       hour: seconds in a window.
       window: see `WindowKind`.
+      foreign_per_hour: requests that each user's other tools spend in a window, evenly.
       latency_seconds: how long each answer takes on top of the work; only with some
         latency can two requests in flight for one prospect be told from two in a row.
       prospects: ids 1 to this exist at the start.
       prospects_from: JSON Lines of ``{"id": 1, "attributes": {}}`` that exist too.
+      data: file in which prospects and accounts outlive the sandbox; where it is there,
+        it alone says what exists at the start.
+      fields: custom fields that an administrator has set up.
+      forbidden: prospects that governance keeps from every user.
+      vague_errors: whether a 422 points at ``/data`` rather than at the attribute.
+      max_url_bytes: longer request targets are refused with 414, as gateways do.
       tokens: bearer token to user name; where empty, any token is accepted and each
         is a user of its own.
-      forbidden: prospects that governance keeps from every user.
-      max_url_bytes: longer request targets are refused with 414, as gateways do.
+      scopes: what those tokens allow.
+      clients: OAuth client id to its secret; where empty, any id will do.
+      approve: the user in whose name authorize requests are allowed without asking.
+      token_interval: seconds between two token requests for a user and application.
+      access_seconds: how long an access token lasts.
+      refresh_seconds: how long a refresh token lasts.
+      lenient_refresh: whether a refresh token stays good once used.
+      s2s_key: file with the public key, in PEM, that server-to-server assertions are
+        signed for.
       keep_requests: how many requests the log remembers.
     """
 
@@ -41,10 +57,22 @@ class SandboxOptions:
     limit: int = 10_000
     hour: float = 3_600.0
     window: WindowKind = "fixed"
+    foreign_per_hour: float = 0.0
     latency_seconds: float = 0.0
     prospects: int = 0
     prospects_from: Path | None = None
-    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    data: Path | None = None
+    fields: tuple[CustomField, ...] = ()
     forbidden: frozenset[int] = frozenset()
+    vague_errors: bool = False
     max_url_bytes: int = 8_190
+    tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
+    scopes: tuple[str, ...] = ("prospects.all", "accounts.all", "users.read")
+    clients: Mapping[str, str] = field(default_factory=dict, repr=False)
+    approve: str | None = None
+    token_interval: float = 60.0
+    access_seconds: float = 7_200.0
+    refresh_seconds: float = 14 * 86_400.0
+    lenient_refresh: bool = False
+    s2s_key: Path | None = None
     keep_requests: int = 100_000

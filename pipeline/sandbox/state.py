@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -45,21 +45,34 @@ class Alteration(NamedTuple):
     after: object
 
 
+Keep = Callable[[ResourceKind, int, Mapping[str, object] | None, float], None]
+"""Is told of each alteration: which record, its attributes' new values (None where the
+record is gone), and when.
+"""
+
+
+def _forget(*_: object) -> None:
+    """Keeps nothing."""
+
+
 class Collection:
     """All records of one kind.
 
     Attributes:
       kind: ``prospect`` or ``account``.
+      keep: is told of what changes, so that it can outlive the process.
       recent: the latest alterations, newest last.
       tallies: custom field to how many records hold each value of it.
     """
 
     def __init__(self, kind: ResourceKind) -> None:
         self.kind = kind
+        self.keep: Keep = _forget
         self.recent: deque[Alteration] = deque(maxlen=_RECENT)
         self.tallies: dict[str, Counter[str]] = {}
         self._records: dict[int, Record] = {}
         self._ids: list[int] = []
+        self._owners: dict[str, int] = {}
         self._empty: dict[str, object] = dict.fromkeys(FIELDS[kind])
 
     def __len__(self) -> int:
@@ -80,6 +93,8 @@ class Collection:
                 insort(self._ids, record_id)
             else:
                 self._ids.append(record_id)
+            if not attributes:
+                self.keep(self.kind, record_id, {}, now)
         if attributes:
             self.update(record_id, attributes, now)
 
@@ -101,24 +116,28 @@ class Collection:
             if before == value and type(before) is type(value):
                 continue
             altered[name] = value
-            self._tally(name, before, value)
+            self._index(record_id, name, before, value)
             self.recent.append(Alteration(now, record_id, name, before, value))
             if value is None:
                 del held[name]
             else:
                 held[name] = value
         record.updated_at = now
+        if altered:
+            self.keep(self.kind, record_id, altered, now)
         return altered
 
-    def remove(self, record_id: int) -> bool:
-        """Deletes a record; False if there was none."""
-        record = self._records.pop(record_id, None)
-        if record is None:
-            return False
+    def remove(self, record_id: int, now: float) -> None:
+        """Deletes a record."""
+        record = self._records.pop(record_id)
         for name, value in record.attributes.items():
-            self._tally(name, value, None)
+            self._index(record_id, name, value, None)
         del self._ids[bisect_right(self._ids, record_id) - 1]
-        return True
+        self.keep(self.kind, record_id, None, now)
+
+    def owner_of(self, email: str) -> int | None:
+        """The record that has this e-mail address, whatever its case."""
+        return self._owners.get(email.casefold())
 
     def after(self, record_id: int) -> Iterator[int]:
         """Ids greater than this one, in order."""
@@ -151,16 +170,20 @@ class Collection:
             "links": {"self": f"{base_url}/api/v2/{self.kind}s/{record_id}"},
         }
 
-    def _tally(self, name: str, before: object, after: object) -> None:
-        if not name.startswith("custom"):
-            return
-        tally = self.tallies.setdefault(name, Counter())
-        if before is not None:
-            tally[str(before)] -= 1
-            if not tally[str(before)]:
-                del tally[str(before)]
-        if after is not None:
-            tally[str(after)] += 1
+    def _index(self, record_id: int, name: str, before: object, after: object) -> None:
+        if name.startswith("custom"):
+            tally = self.tallies.setdefault(name, Counter())
+            if before is not None:
+                tally[str(before)] -= 1
+                if not tally[str(before)]:
+                    del tally[str(before)]
+            if after is not None:
+                tally[str(after)] += 1
+        elif name == "emails":
+            for email in before if isinstance(before, list) else []:
+                self._owners.pop(email.casefold(), None)
+            for email in after if isinstance(after, list) else []:
+                self._owners[email.casefold()] = record_id
 
 
 def full_name(attributes: Mapping[str, object]) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 SCOPES = (
@@ -40,25 +40,27 @@ class Tokens:
     Args:
       named: token to user name. Where empty, any token is taken, and each one not seen
         before is a user of its own.
+      scopes: what those tokens allow; tokens that OAuth issues bring their own.
     """
 
-    def __init__(self, named: Mapping[str, str]) -> None:
+    def __init__(self, named: Mapping[str, str], scopes: Iterable[str]) -> None:
         self._open = not named
-        self._grants = {token: Grant(user, frozenset(SCOPES)) for token, user in named.items()}
+        self._scopes = spelled_out(scopes)
+        self._grants = {token: Grant(user, self._scopes) for token, user in named.items()}
         self._dead: set[str] = set()
         self._strangers = 0
 
     def identify(self, authorization: str, now: float) -> Grant | str:
         """The grant behind an Authorization header, or why there is none."""
-        if authorization[:7].lower() != _BEARER or not authorization[7:].strip():
+        token = bearer(authorization)
+        if not token:
             return "The JWT token is missing."
-        token = authorization[7:].strip()
         grant = self._grants.get(token)
         if grant is None:
             if not self._open or token in self._dead:
                 return "The JWT token could not be decoded."
             self._strangers += 1
-            grant = Grant(f"user-{self._strangers}", frozenset(SCOPES))
+            grant = Grant(f"user-{self._strangers}", self._scopes)
             self._grants[token] = grant
         if grant.expires_at is not None and now >= grant.expires_at:
             return "The JWT token has expired."
@@ -68,11 +70,38 @@ class Tokens:
         """Puts a token in force."""
         self._grants[token] = grant
 
-    def revoke(self, token: str) -> None:
-        """Ends a token for good."""
+    def expire(self, user: str, now: float) -> int:
+        """Lets a user's tokens expire now; returns how many did."""
+        grants = [grant for grant in self._grants.values() if grant.user == user]
+        for grant in grants:
+            grant.expires_at = now
+        return len(grants)
+
+    def revoke(self, user: str) -> int:
+        """Ends a user's tokens for good; returns how many there were."""
+        tokens = [token for token, grant in self._grants.items() if grant.user == user]
+        for token in tokens:
+            self.end(token)
+        return len(tokens)
+
+    def end(self, token: str) -> None:
+        """Ends one token for good."""
         self._grants.pop(token, None)
         self._dead.add(token)
 
     def users(self) -> list[str]:
         """Names of all users, each once, in order of appearance."""
         return list(dict.fromkeys(grant.user for grant in self._grants.values()))
+
+
+def bearer(authorization: str) -> str:
+    """The token of an Authorization header; empty where it carries none."""
+    return authorization[7:].strip() if authorization[:7].lower() == _BEARER else ""
+
+
+def spelled_out(scopes: Iterable[str]) -> frozenset[str]:
+    """Scopes with each ``.all`` as its three parts; unknown ones stand for nothing here."""
+    given = set(scopes)
+    return frozenset(
+        scope for scope in SCOPES if scope in given or f"{scope.split('.')[0]}.all" in given
+    )
