@@ -120,7 +120,7 @@ def _words(
         case "string_type":
             return _not_text(error["input"])
         case kind if kind in _SENTENCES:
-            keys = ", ".join(inside[0].model_fields) if len(inside) == 1 else "type, and its own"
+            keys = ", ".join(inside[0].model_fields) if len(inside) == 1 else "type, and those of that type"
             what, remedy = _SENTENCES[kind]
             return what.format(**context), remedy.format(example=example, keys=keys)
     return error["msg"], example

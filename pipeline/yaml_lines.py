@@ -65,30 +65,13 @@ def spell(path: Path) -> str:
 
 def read_yaml(text: str) -> Document:
     """Reads one YAML document. What is wrong with it is in its `problems`; raises nothing."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.max_depth = _DEPTH
-    yaml.composer.warn_double_anchors = False
-    try:
-        root = yaml.compose(text)
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = error.problem or ""
-        return _not_yaml(line, f"{error.context} {problem}" if problem[:4] == "but " else problem)
-    except ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
-        return _not_yaml(line, f"a character that YAML does not allow, {error.character!r}")
-    except (YAMLError, ValueError, OverflowError):
-        # The last two escape from ruamel.yaml for "\\UFFFFFFFF", without a line.
-        return _not_yaml(1, "an escape such as \\U stands for no character")
-    if root is None:
-        return Document(None, {}, {})
     walk = _Walk()
     try:
-        data = walk.value(root, ())
-    except _TooLargeError:
-        line = walk.lines.get((), 1)
-        return _not_yaml(line, "its aliases unfold to more than a destination file can mean")
+        root = _compose(text)
+        data = None if root is None else walk.value(root, ())
+    except _NotYamlError as error:
+        problem = Problem(error.line, (), f"not YAML: {error.problem}; {error.remedy}")
+        return Document(None, {}, {}, (problem,))
     return Document(data, walk.lines, walk.texts, tuple(walk.problems))
 
 
@@ -96,18 +79,46 @@ _DEPTH: Final = 30
 _VALUES: Final = 100_000
 _TAG: Final = "tag:yaml.org,2002:"
 _TRUE: Final = {"true", "yes", "y", "on"}
+_REMEDY: Final = "check the indentation, and put values with : or # in quotes"
+_NO_TABS: Final = "indent with spaces, not tabs"
 _BASES: Final = {"0x": 16, "0o": 8, "0b": 2}
 
 
-def _not_yaml(line: int, problem: str) -> Document:
-    hint = "check the indentation, and put values with : or # in quotes"
-    if "'\\t'" in problem:
-        hint = "indent with spaces, not tabs"
-    return Document(None, {}, {}, (Problem(line, (), f"not YAML: {problem}; {hint}"),))
+class _NotYamlError(Exception):
+    """The text cannot be read as YAML at all."""
+
+    def __init__(self, line: int, problem: str, remedy: str = _REMEDY) -> None:
+        super().__init__(line, problem, remedy)
+        self.line = line
+        self.problem = problem
+        self.remedy = remedy
 
 
-class _TooLargeError(Exception):
-    """Aliases of aliases: few lines, many values."""
+def _compose(text: str) -> Node | None:
+    """ruamel.yaml's nodes of `text`; None if it is empty."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.max_depth = _DEPTH
+    yaml.composer.warn_double_anchors = False
+    try:
+        return yaml.compose(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = error.problem or ""
+        if problem.startswith("but "):
+            problem = f"{error.context} {problem}"
+        remedy = _NO_TABS if "'\\t'" in problem else _REMEDY
+        raise _NotYamlError(line, problem, remedy) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"a character that YAML does not allow, {error.character!r}"
+        raise _NotYamlError(line, problem, "remove it") from None
+    except YAMLError as error:
+        raise _NotYamlError(1, type(error).__name__) from None
+    except (ValueError, OverflowError):
+        # They escape from ruamel.yaml for "\UFFFFFFFF", without a line.
+        problem = "an escape such as \\U stands for no character"
+        raise _NotYamlError(1, problem, "write the character itself") from None
 
 
 class _Walk:
@@ -122,7 +133,8 @@ class _Walk:
     def value(self, node: Node, path: Path) -> object:
         """The plain value of `node`; notes its line, and its keys' and places' lines."""
         if len(self.lines) > _VALUES:
-            raise _TooLargeError
+            problem = "its aliases unfold to more than a destination file can mean"
+            raise _NotYamlError(1, problem, "write the values out")
         self.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, ScalarNode):
             return self._scalar(node, path)
