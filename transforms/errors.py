@@ -3,6 +3,7 @@
     ActivationError             all that this tool raises on purpose
      ├─ ConfigurationError      mend the command line or the destination file; nothing was sent
      ├─ CredentialError         mend a user's credential; its work is kept
+     ├─ Trouble                 wait and try again; the work is kept
      └─ AccountingError         changes and outcomes disagree: a bug to report, not to ignore
 
 Bad input raises nothing: it becomes a dead letter (`transforms.elements.DeadLetter`).
@@ -32,6 +33,18 @@ class CredentialError(ActivationError):
         self.user = user
         self.problem = problem
         self.remedy = remedy
+
+
+class Trouble(ActivationError):  # noqa: N818 - it passes; an error would have to be mended
+    """A request had no answer, or a server is unwell; nothing is wrong with what was asked.
+
+    Attributes:
+      sent: whether the request may have reached the server.
+    """
+
+    def __init__(self, what: str, *, sent: bool = True) -> None:
+        super().__init__(what)
+        self.sent = sent
 
 
 class AccountingError(ActivationError):
