@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from math import ceil
 from typing import Literal, NamedTuple
 
 import orjson
@@ -124,10 +126,23 @@ def rate_limited(detail: str, retry_after: str) -> Answer:
     return answer.wearing({"Retry-After": retry_after})
 
 
-def maintenance(until: str) -> Answer:
-    """503 with an ISO 8601 instant in Retry-After."""
-    detail = f"Outreach is undergoing scheduled maintenance; please try again at {until}."
+def maintenance(until: float) -> Answer:
+    """503 with an ISO 8601 instant in Retry-After; ``until`` is epoch seconds."""
+    instant = datetime.fromtimestamp(ceil(until), UTC).isoformat().replace("+00:00", "Z")
+    detail = f"Outreach is undergoing scheduled maintenance; please try again at {instant}."
     kind = "scheduledServerMaintenance"
     return refusal(503, error(kind, "Scheduled Server Maintenance", detail)).wearing(
-        {"Retry-After": until}
+        {"Retry-After": instant}
     )
+
+
+def internal_error() -> Answer:
+    """500; Outreach documents no body for it."""
+    detail = "Something went wrong on our side."
+    return refusal(500, error("internalServerError", "Internal Server Error", detail))
+
+
+def bad_gateway() -> Answer:
+    """502 as a gateway answers it: HTML, whatever was asked for."""
+    page = b"<html><head><title>502 Bad Gateway</title></head><body></body></html>"
+    return Answer(502, page, {"Content-Type": "text/html"})

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from pipeline.sandbox.custom_fields import CustomField, parse_field
+from pipeline.sandbox.faults import API_FAULTS, TOKEN_FAULTS, FaultSettings, changed
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox
 from transforms.errors import ConfigurationError
@@ -54,6 +55,16 @@ def _fields(
 ) -> tuple[CustomField, ...]:
     try:
         return tuple(parse_field(each) for each in given)
+    except ValueError as problem:
+        raise click.BadParameter(str(problem)) from None
+
+
+def _faults(
+    context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> FaultSettings:
+    pairs = _pairs("NAME=RATE")(context, parameter, given)
+    try:
+        return changed(FaultSettings(), pairs)
     except ValueError as problem:
         raise click.BadParameter(str(problem)) from None
 
@@ -139,6 +150,16 @@ def _fields(
 @_flag("refresh_seconds", type=_SECONDS, metavar="SECONDS", help="Life of a refresh token.")
 @_flag("lenient_refresh", is_flag=True, help="Let a refresh token be used again.")
 @_flag("s2s_key", type=_FILE, help="Public key (PEM) of server-to-server assertions.")
+@_flag(
+    "fault",
+    multiple=True,
+    callback=_faults,
+    metavar="NAME=RATE",
+    help="What goes wrong with which share of requests: "
+    f"{', '.join([*API_FAULTS, *TOKEN_FAULTS])}; "
+    "also slow_seconds=, timeout_seconds= and maintenance_seconds=.",
+)
+@_flag("seed", type=int, help="Of which requests the faults befall.")
 @click.option(
     "--with_parent",
     "--with-parent",
@@ -150,6 +171,7 @@ def sandbox_command(
     *,
     token: dict[str, str],
     client: dict[str, str],
+    fault: FaultSettings,
     field: tuple[CustomField, ...],
     forbid: tuple[int, ...],
     scope: tuple[str, ...],
@@ -163,6 +185,7 @@ def sandbox_command(
     given = SandboxOptions(
         tokens={secret: name for name, secret in token.items()},
         clients=client,
+        faults=fault,
         fields=field,
         forbidden=frozenset(forbid),
         scopes=scope or _DEFAULTS.scopes,

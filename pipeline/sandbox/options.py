@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from pipeline.sandbox.custom_fields import CustomField
+from pipeline.sandbox.faults import FaultSettings
 
 WindowKind = Literal["fixed", "clock", "sliding"]
 """How the hourly window lies: Outreach does not say, so each reading can be tried.
@@ -49,6 +50,8 @@ class SandboxOptions:
       lenient_refresh: whether a refresh token stays good once used.
       s2s_key: file with the public key, in PEM, that server-to-server assertions are
         signed for.
+      faults: what goes wrong, and how often.
+      seed: of which requests the faults befall.
       keep_requests: how many requests the log remembers.
     """
 
@@ -75,4 +78,6 @@ class SandboxOptions:
     refresh_seconds: float = 14 * 86_400.0
     lenient_refresh: bool = False
     s2s_key: Path | None = None
+    faults: FaultSettings = field(default_factory=FaultSettings)
+    seed: int = 0
     keep_requests: int = 100_000

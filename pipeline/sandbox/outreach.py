@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.sandbox.answers import Answer, Asked, not_found
+from pipeline.sandbox.answers import Answer, Asked, internal_error, not_found
 from pipeline.sandbox.custom_fields import every_field
+from pipeline.sandbox.faults import Faults
 from pipeline.sandbox.fields import ResourceKind
 from pipeline.sandbox.gateway import Gateway
 from pipeline.sandbox.journal import Exchange, Journal
@@ -39,7 +40,10 @@ class Outreach:
         self.tokens = Tokens(options.tokens, options.scopes)
         self.oauth = OAuth(options, self.tokens, self.journal)
         self.resources = Resources(self.collections, self.custom_fields, options)
-        self.gateway = Gateway(options, self.tokens, self.resources, self.journal)
+        self.faults = Faults(options.faults, options.seed)
+        self.gateway = Gateway(
+            options, self.tokens, self.oauth, self.resources, self.faults, self.journal
+        )
         self._verify = verifier(options.s2s_key) if options.s2s_key else None
         self._keeper = Keeper(options.data, self.collections) if options.data else None
         known = self._keeper.open(now) if self._keeper else False
@@ -57,6 +61,18 @@ class Outreach:
     def answer_api(self, asked: Asked, exchange: Exchange, now: float) -> Answer:
         """Answers a request under ``/api/v2/``."""
         return self.gateway.answer(asked, exchange, now)
+
+    def answer_token(self, asked: Asked, exchange: Exchange, now: float) -> Answer:
+        """Answers a request to the token endpoint."""
+        fault = self.faults.befalling_token(asked.method, asked.path)
+        if fault is not None:
+            exchange.fault = fault
+            self.faults.struck[fault] += 1
+        if fault == "token_error":
+            exchange.body = b""
+            return internal_error()
+        answer = self.oauth.token(asked, exchange, now)
+        return answer._replace(fate="reset") if fault == "token_lost" else answer
 
     def answer_assertion(
         self, asked: Asked, install_id: str, exchange: Exchange, now: float

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from pipeline.sandbox.faults import changed
 from pipeline.sandbox.fields import ResourceKind
 from pipeline.sandbox.journal import Exchange, Violation
 from pipeline.sandbox.options import SandboxOptions
@@ -122,12 +123,28 @@ class Sandbox:
 
     def revoke_tokens(self, user: str) -> int:
         """Ends a user's access and refresh tokens; returns how many access tokens there were."""
+        return self._on_loop(lambda: self._outreach.gateway.revoke(user))
 
-        def revoke() -> int:
-            self._outreach.oauth.revoke(user)
-            return self._outreach.tokens.revoke(user)
+    def set_faults(self, **changes: float) -> None:
+        """Changes what goes wrong from now on; the rest of `FaultSettings` stays.
 
-        return self._on_loop(revoke)
+        Raises:
+          ValueError: there is no such setting, or it cannot be that.
+        """
+        settings = changed(self._outreach.faults.settings, changes)
+
+        def put_in_force() -> None:
+            self._outreach.faults.settings = settings
+
+        self._on_loop(put_in_force)
+
+    def maintain(self, seconds: float) -> None:
+        """Opens a maintenance window: only 503 is answered for so long."""
+
+        def begin() -> None:
+            self._outreach.faults.maintenance_until = self._clock() + seconds
+
+        self._on_loop(begin)
 
     def _contents(self, kind: ResourceKind) -> dict[int, dict[str, object]]:
         return {

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 
 from aiohttp import web
 
 from pipeline.sandbox.answers import Answer, Asked
 from pipeline.sandbox.consent import consent_page, refusal_page, way_back
+from pipeline.sandbox.controls import Controls
 from pipeline.sandbox.journal import Exchange
 from pipeline.sandbox.oauth import masked_answer
 from pipeline.sandbox.outreach import Outreach
@@ -40,17 +43,14 @@ class Web:
         app.router.add_post("/oauth/authorize", self._decide)
         app.router.add_post("/oauth/token", self._token)
         app.router.add_post("/api/app/installs/{install}/actions/accessToken", self._assertion)
+        Controls(self._outreach, self._clock).add_to(app.router)
         return app
 
     async def _api(self, request: web.Request) -> web.Response:
         return await self._answer(request, self._outreach.answer_api)
 
     async def _token(self, request: web.Request) -> web.Response:
-        def work(asked: Asked, exchange: Exchange, now: float) -> Answer:
-            exchange.body = b""  # until it is masked
-            return self._outreach.oauth.token(asked, exchange, now)
-
-        return await self._answer(request, work, secret=True)
+        return await self._answer(request, self._outreach.answer_token, secret=True)
 
     async def _assertion(self, request: web.Request) -> web.Response:
         install_id = request.match_info["install"]
@@ -73,23 +73,22 @@ class Web:
             await request.read(),
         )
         exchange = journal.begin(asked, clock())
-        answer: Answer | None = None
+        logged: Answer | None = None
         try:
             if journal.overlapping(exchange):
                 # The client may have given the other up, and its end be next in line.
                 for _ in range(_LOOP_TURNS):
                     await asyncio.sleep(0)
-            given = work(asked, exchange, clock())
-            delay = given.delay_seconds + self._outreach.options.latency_seconds
+            answer = work(asked, exchange, clock())
+            delay = answer.delay_seconds + self._outreach.options.latency_seconds
             if delay:
                 await asyncio.sleep(delay)
-            answer = given
+            logged = answer._replace(body=masked_answer(answer.body)) if secret else answer
         finally:
-            logged = (
-                answer._replace(body=masked_answer(answer.body)) if answer and secret else answer
-            )
             journal.finish(exchange, logged, clock())
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        if answer.fate != "sent":
+            _reset(request)
+        return web.Response(status=answer.status or 500, body=answer.body, headers=answer.headers)
 
     async def _authorize(self, request: web.Request) -> web.Response:
         query = dict(request.query)
@@ -116,6 +115,14 @@ class Web:
     def _allow(self, query: dict[str, str], user: str) -> web.Response:
         code = self._outreach.oauth.consent(query, user, self._clock())
         return web.Response(status=302, headers={"Location": way_back(query, code=code)})
+
+
+def _reset(request: web.Request) -> None:
+    """Ends the connection by a reset rather than by an orderly close."""
+    if request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
 
 
 def _html(status: int, text: str) -> web.Response:
