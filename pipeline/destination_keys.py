@@ -65,7 +65,9 @@ class Outreach(Section):
 class BearerAuth(Section):
     """A ready-made access token, read from an environment variable."""
 
-    type: Literal["bearer"] = Field(description="A ready-made token.", examples=["bearer"])
+    type: Literal["bearer"] = Field(
+        description="`bearer`: a ready-made access token.", examples=["bearer"]
+    )
     token_env: Variable = Field(
         description="Name of the environment variable that holds the access token.",
         examples=["OUTREACH_TOKEN"],
@@ -75,7 +77,9 @@ class BearerAuth(Section):
 class OAuth(Section):
     """An Outreach user who has connected by OAuth; tokens renew themselves."""
 
-    type: Literal["oauth"] = Field(description="A user connected by OAuth.", examples=["oauth"])
+    type: Literal["oauth"] = Field(
+        description="`oauth`: a user who has connected by OAuth.", examples=["oauth"]
+    )
     client_id: Line = Field(
         description="The OAuth application's id, from Outreach's developer portal.",
         examples=["a1B2c3D4e5"],
@@ -94,7 +98,9 @@ class OAuth(Section):
 class S2SAuth(Section):
     """An Outreach app that signs in for itself, without a user's password or consent."""
 
-    type: Literal["s2s"] = Field(description="Server to server.", examples=["s2s"])
+    type: Literal["s2s"] = Field(
+        description="`s2s`: an app that signs in for itself.", examples=["s2s"]
+    )
     install_id: Line = Field(
         description="Id of the app's installation in your Outreach organisation.",
         examples=["6c1f0d0a-3b1e-4a55-8f0e-0f7f3a3c1d2e"],

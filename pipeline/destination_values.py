@@ -51,9 +51,7 @@ def _variable(name: str) -> str:
         raise RefusalError(
             "must be the name of an environment variable", "for example OUTREACH_TOKEN"
         )
-    # A token may well be spelled with nothing but letters and digits.
-    mixed = all(re.search(some, name) for some in ("[a-z]", "[A-Z]", "[0-9]"))
-    if len(name) >= _TOKEN_LENGTH and (mixed or "_" not in name):
+    if _looks_like_a_token(name):
         raise RefusalError(
             "looks like a secret rather than the name of an environment variable",
             "put the secret in an environment variable and write that variable's name here",
@@ -61,7 +59,15 @@ def _variable(name: str) -> str:
     return name
 
 
-_TOKEN_LENGTH: Final = 24
+def _looks_like_a_token(name: str) -> bool:
+    """A token may well be spelled with nothing but letters, digits and underscores."""
+    least = _TOKEN_WITH_UNDERSCORES if "_" in name else _TOKEN
+    kinds = ("[a-zA-Z]", "[0-9]") if least == _TOKEN else ("[a-z]", "[A-Z]", "[0-9]")
+    return len(name) >= least and all(re.search(kind, name) for kind in kinds)
+
+
+_TOKEN: Final = 24
+_TOKEN_WITH_UNDERSCORES: Final = 40
 
 
 def _beside(value: str, info: ValidationInfo) -> str:
@@ -119,7 +125,11 @@ def _target(name: str) -> str:
     if name in TARGETS:
         return name
     near = nearest(name, TARGETS)
-    remedy = f"did you mean {near}?" if near else "choose one of those in the documentation"
+    remedy = (
+        f"did you mean {near}?"
+        if near
+        else "docs/destination-file.md lists those that can be written"
+    )
     if name == "emails":
         raise RefusalError(
             "cannot be written by this tool: Outreach answers changes to it by refusing the"

@@ -68,7 +68,7 @@ _HIDDEN: Final = "value hidden"
 _SECRET: Final = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]+"  # a JSON Web Token
     r"|-----BEGIN"  # PEM
-    r"|(?i:\bbearer\s+\S{16,})"
+    r"|(?i:\bbearer\s+(?=\S*[0-9])\S{20,})"
     r"|://[^/\s@]*:[^/\s@]*@"
 )
 _ADDRESS: Final = re.compile(r"(?:[\w+.-]{1,20}://)?[\w.:\[\]-]*")
@@ -120,7 +120,9 @@ def _words(
         case "string_type":
             return _not_text(error["input"])
         case kind if kind in _SENTENCES:
-            keys = ", ".join(inside[0].model_fields) if len(inside) == 1 else "type, and those of that type"
+            keys = "type, and those of that type"
+            if len(inside) == 1:
+                keys = ", ".join(inside[0].model_fields)
             what, remedy = _SENTENCES[kind]
             return what.format(**context), remedy.format(example=example, keys=keys)
     return error["msg"], example

@@ -124,7 +124,7 @@ USER = "      reserve: 500\n"
         (
             "target: firstName",
             "target: zzzzzz",
-            "16: attributes[0].target: is not a prospect field (zzzzzz); choose one of those in",
+            "16: attributes[0].target: is not a prospect field (zzzzzz); docs/destination-file.md",
         ),
         (
             "target: firstName",
@@ -371,6 +371,7 @@ def test_two_users_may_not_keep_their_tokens_in_one_file(tmp_path: Path) -> None
         ("token_env: OUTREACH_TOKEN", f"{JWT}: x", 4),
         ("token_env: OUTREACH_TOKEN", "token_env: s3cr3t-t0ken", 4),
         ("token_env: OUTREACH_TOKEN", "token_env: s3cr3tAs3cr3tBs3cr3tCs3cr3t", 4),
+        ("token_env: OUTREACH_TOKEN", f"token_env: s3cr3t_A{'s3cr3t' * 6}", 4),
         ("token_env: OUTREACH_TOKEN", "token_env: OUTREACH_TOKEN, clientSecret: s3cr3t", 4),
         ("token_env: OUTREACH_TOKEN", "token_env: OUTREACH_TOKEN, password: {is: s3cr3t}", 4),
         ("{type: bearer, token_env: OUTREACH_TOKEN}", "s3cr3t-t0ken", 4),
@@ -393,6 +394,22 @@ def test_a_secret_in_the_file_is_refused_and_never_repeated(
     lines = refusals(tmp_path, edited(old, new))
     assert [said for said in lines if said.startswith(f"{line}: ")], lines
     assert not [said for said in lines if "s3cr3t" in said.lower() or JWT[:12] in said], lines
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "T",
+        "_t0",
+        "OUTREACHPRODUCTIONACCESSTOKEN",
+        "MyCompany_Outreach_Token_2",
+        "OUTREACH_TOKEN_OF_THE_OPERATIONS_USER_IN_EU_1",
+    ],
+)
+def test_the_name_of_a_variable_is_not_taken_for_a_secret(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "destination.yaml"
+    path.write_text(edited("OUTREACH_TOKEN", name), encoding="utf-8")
+    assert load_destination(str(path)).secrets({name: "s"})
 
 
 def test_a_key_that_asks_for_a_secret_is_answered_with_where_to_put_it(tmp_path: Path) -> None:
