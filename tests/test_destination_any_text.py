@@ -72,7 +72,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("any") / "destination.yaml"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.text() | yaml_like | spoiled())
 @example("%YAML 1.1\n---\na: 1:99\n")
 @example('"\\U00110000"')
@@ -83,19 +83,19 @@ def test_no_text_makes_it_fail_in_any_other_way(path: Path, text: str) -> None:
     load(path, text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.binary())
 def test_no_bytes_make_it_fail_in_any_other_way(path: Path, content: bytes) -> None:
     load(path, content)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(misfilled())
 def test_no_value_in_the_wrong_place_makes_it_fail_in_any_other_way(path: Path, text: str) -> None:
     load(path, text.encode("utf-8", "surrogatepass"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(misfilled())
 def test_what_loads_is_what_the_schema_accepts_but_for_keys_left_empty(
     path: Path, text: str
