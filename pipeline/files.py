@@ -136,7 +136,7 @@ class ReadFiles(beam.PTransform):
             begin
             | "Paths" >> beam.Create(placed)
             | "Spread" >> beam.Reshuffle()
-            | "Blocks" >> beam.ParDo(ReadFilesDoFn(self.bytes_per_block))
+            | "Blocks" >> beam.ParDo(ReadFilesDoFn(self.bytes_per_block)).with_output_types(Block)
         )
 
 

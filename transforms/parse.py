@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -122,7 +122,9 @@ class Parse(beam.PTransform):
         """PCollection[Block] to `ParseResult`."""
         parsed = blocks | beam.ParDo(
             ParseDoFn(self.identity, tuple(self.sources), self.clock)
-        ).with_outputs("dead_letters", main="arrived")
+        ).with_output_types(Arrived, dead_letters=DeadLetter).with_outputs(
+            "dead_letters", main="arrived"
+        )
         return ParseResult(parsed.arrived, parsed.dead_letters)
 
 
@@ -139,7 +141,7 @@ class ParseDoFn(beam.DoFn):
 
     def process(  # noqa: D102
         self, block: Block
-    ) -> Iterator[Arrived | TaggedOutput[Literal["dead_letters"], DeadLetter]]:
+    ) -> Iterator[Arrived | TaggedOutput]:
         parsed = parse(block, self._identity, self._sources, micros(self._clock()))
         self._in_records.inc(parsed.arrivals)
         self._out_changes.inc(len(parsed.memberships) + len(parsed.attributes))
