@@ -14,8 +14,6 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 
 from pipeline.destination_keys import (
     Alerts,
-    Attribute,
-    Audience,
     BearerAuth,
     Delivery,
     Guard,
@@ -26,6 +24,7 @@ from pipeline.destination_keys import (
     Section,
     User,
 )
+from pipeline.destination_mapping import Attribute, Audience
 from pipeline.destination_rules import contradictions, secrets_written
 from pipeline.destination_values import Line
 from pipeline.refusals import RefusalError, problems_of, shown

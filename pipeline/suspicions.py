@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from pipeline.destination import Destination
-from pipeline.destination_keys import Audience, BearerAuth, OAuth, S2SAuth, User
+from pipeline.destination_keys import BearerAuth, OAuth, S2SAuth, User
+from pipeline.destination_mapping import Audience
 from pipeline.yaml_lines import Path, Problem
 
 OUTREACH_REQUESTS_PER_HOUR = 10_000

@@ -19,7 +19,8 @@ from pipeline.destination import (
     destination_schema,
     load_destination,
 )
-from pipeline.destination_keys import Audience, BearerAuth, OAuth, User, Values
+from pipeline.destination_keys import BearerAuth, OAuth, User
+from pipeline.destination_mapping import Audience, Values
 from pipeline.options import flag
 from pipeline.suspicions import requests_per_hour, suspicions
 from pipeline.yaml_lines import Problem, spell

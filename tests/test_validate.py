@@ -212,8 +212,10 @@ def test_a_token_store_is_to_be_written_first_and_to_be_read_by_its_owner_alone(
 
 
 def test_a_name_with_square_brackets_is_shown_as_it_is(validate: Validate) -> None:
-    said = validate.text(GOOD.replace("name: Enterprise audiences", "name: '[bold]a[/b] [x]'"))
+    text = GOOD.replace("name: Enterprise audiences", "name: '[bold]a[/b] [x]'")
+    said = validate.text(text.replace("name: Enterprise intent", "name: '[i]b[/]'"))
     assert said.err.startswith("[bold]a[/b] [x] to ")
+    assert "[i]b[/]" in said.err
 
 
 def test_of_a_webhook_only_the_host_is_shown(validate: Validate) -> None:
