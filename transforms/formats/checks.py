@@ -17,6 +17,7 @@ _STATUSES: Final = {status: status for status in STATUSES}
 _IDS_BELOW: Final = 2**63
 _EXACT_BELOW: Final = 2**53
 _LONGEST_ID: Final = 40
+_LONGEST_STATUS: Final = 40
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on what arrived, not a fault of ours
@@ -78,7 +79,7 @@ def read_status(value: object) -> str:
         status = _STATUSES.get(value)
         if status is not None:
             return status
-        mend = nearest(value, STATUSES)
+        mend = nearest(value[:_LONGEST_STATUS], STATUSES)
     raise Refused(
         "status_unknown", f"status {shown(value)} is not one of {', '.join(STATUSES)}{mend}"
     )

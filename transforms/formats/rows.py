@@ -17,6 +17,7 @@ from transforms.formats.checks import Refused
 
 _COLUMNS: Final = ("outreach_id", "segment", "status", "event_time", "namespace")
 _MOST_LINES: Final = 100
+_LONGEST_HEADER: Final = 1 << 16
 _WHOLE, _OPEN, _BAD = "whole", "open", "bad"
 
 
@@ -35,11 +36,14 @@ class Header(NamedTuple):
 @lru_cache(maxsize=64)
 def read_header(line: str) -> Header | None:
     """What a line says as a header; None if it is none, for want of ``outreach_id``."""
-    if "outreach_id" not in line.casefold():
+    line = line.strip("\ufeff\r\n")
+    if len(line) > _LONGEST_HEADER or "outreach_id" not in line.casefold():
         return None
+    if "\r" in line:
+        return None  # lines that end so would all be taken for one header
     for delimiter in ",;\t":
         try:
-            cells = _cells(line.strip("\ufeff\r\n"), delimiter)
+            cells = _cells(line, delimiter)
         except csv.Error:
             continue
         columns = tuple(_column(cell.strip()) for cell in cells)
