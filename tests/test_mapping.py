@@ -94,9 +94,7 @@ def test_prospects_are_shared_among_users_by_their_budgets() -> None:
 
 def test_another_user_takes_prospects_over_and_moves_none_between_the_others() -> None:
     two = Mapping(plan(users=(OutreachUser("a", 1), OutreachUser("b", 1))))
-    three = Mapping(
-        plan(users=(OutreachUser("a", 1), OutreachUser("b", 1), OutreachUser("c", 1)))
-    )
+    three = Mapping(plan(users=(OutreachUser("a", 1), OutreachUser("b", 1), OutreachUser("c", 1))))
 
     moved = {
         (two.user_of(prospect), three.user_of(prospect))

@@ -38,9 +38,7 @@ def flat_lines(
         )
 
 
-def profile(
-    outreach_id: int, memberships: dict[str, tuple[str, str]], **attributes: object
-) -> str:
+def profile(outreach_id: int, memberships: dict[str, tuple[str, str]], **attributes: object) -> str:
     """An Experience Platform profile; `memberships` is segment to status and time."""
     return json.dumps(
         {
