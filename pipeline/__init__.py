@@ -1,0 +1,1 @@
+"""The job: the command line, the destination file, the graph and its ends; assembles only."""

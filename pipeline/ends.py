@@ -33,7 +33,7 @@ def is_local(target: str) -> bool:
 
 
 @dataclass
-class WriteLines(beam.PTransform):  # type: ignore[type-arg]
+class WriteLines(beam.PTransform):
     """Writes lines to one file, as JSON Lines, or publishes each to a topic.
 
     A local file is appended to as lines come, so that it can be read while the job works;
@@ -77,7 +77,7 @@ class AppendLinesDoFn(beam.DoFn):
             left = left[os.write(self._file, left) :]
 
 
-class WriteDeadLetters(beam.PTransform):  # type: ignore[type-arg]
+class WriteDeadLetters(beam.PTransform):
     """Writes dead letters as `WriteLines` does; without a target they are only counted."""
 
     def __init__(self, target: str | None) -> None:
@@ -86,7 +86,7 @@ class WriteDeadLetters(beam.PTransform):  # type: ignore[type-arg]
 
     def expand(self, letters: PCollection[DeadLetter]) -> None:
         """PCollection[DeadLetter]."""
-        lines = letters | "Line" >> beam.ParDo(DeadLetterLineDoFn())
+        lines = letters | "Line" >> beam.ParDo(DeadLetterLineDoFn()).with_output_types(list[bytes])
         if self._target is not None:
             lines | "Write" >> WriteLines(self._target)
 
@@ -112,7 +112,7 @@ def prepare(target: str, inputs: Sequence[str]) -> str | None:
     if not is_local(target):
         return None
     path = Path(target)
-    if any(os.path.exists(name) and path.exists() and path.samefile(name) for name in inputs):
+    if any(Path(name).exists() and path.exists() and path.samefile(name) for name in inputs):
         raise ConfigurationError(f"{target} is both read and written; write to another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -45,17 +45,13 @@ class Activation:
         coalesced = mapped.changes | "Coalesce" >> self.coalesce
         patched = coalesced.patches | "Patch" >> self.patch
         parsed.dead_letters | "Unreadable" >> WriteDeadLetters(self.dead_letters)
-        # Each stage writes its own: a Flatten would hold all back until the last stage ends.
-        mapped.outcomes | "Mapped" >> self._settle()
-        coalesced.outcomes | "Coalesced" >> self._settle()
-        patched.outcomes | "Patched" >> self._settle()
-
-    def _settle(self) -> Settle:
-        return Settle(self.receipts, self.dead_letters)
+        # Each step writes its own: a Flatten would hold all back until the last one ends.
+        for place, outcomes in enumerate((mapped.outcomes, *coalesced.outcomes, patched.outcomes)):
+            outcomes | f"Settle{place}" >> Settle(self.receipts, self.dead_letters)
 
 
 @dataclass
-class Settle(beam.PTransform):  # type: ignore[type-arg]
+class Settle(beam.PTransform):
     """Writes the receipts and dead letters of outcomes to where they go."""
 
     receipts: str | None

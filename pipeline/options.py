@@ -10,7 +10,11 @@ from typing import Any
 import click
 
 
-def flag(name: str, *declarations: str, **attributes: Any) -> Callable[[Any], Any]:
+def flag(
+    name: str,
+    *declarations: str,
+    **attributes: Any,  # noqa: ANN401 - as `click.option` has them
+) -> Callable[[Any], Any]:
     """A click option spelled with underscores, as Beam's are, and with dashes as well.
 
     Args:
@@ -61,9 +65,9 @@ class BeamCommand(click.Command):
                     ours.append(rest.pop(0))
             else:
                 beam.append(word)
-                if not is_joined and rest and self._beam_takes_value(ctx, name, takes_value):
-                    if not rest[0].startswith("--"):
-                        beam[-1] += f"={rest.pop(0)}"
+                takes = self._beam_takes_value(ctx, name, takes_value)
+                if takes and not is_joined and rest and not rest[0].startswith("--"):
+                    beam[-1] += f"={rest.pop(0)}"
         return ours, beam
 
     @staticmethod

@@ -6,7 +6,7 @@ board that a process has, through `watch`, which travels to them by name.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -91,7 +91,7 @@ def _clock_time(at: float | None) -> str:
     if at is None:
         return "once answered"
     style = "%H:%M:%S" if at - steady() < 120 else "%H:%M"  # noqa: PLR2004
-    return datetime.datetime.fromtimestamp(at).astimezone().strftime(style)
+    return dt.datetime.fromtimestamp(at).astimezone().strftime(style)
 
 
 board = Board()

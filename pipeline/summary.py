@@ -39,7 +39,9 @@ class Counts:
     @property
     def answered(self) -> int:
         """Changes about which Outreach said something, for or against."""
-        return self["patch/out-delivered"] + self["patch/out-unchanged"] + self["patch/out-rejected"]
+        return (
+            self["patch/out-delivered"] + self["patch/out-unchanged"] + self["patch/out-rejected"]
+        )
 
     @property
     def reasons(self) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""The stages; they know nothing of flags, files or topics."""

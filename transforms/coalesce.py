@@ -29,15 +29,16 @@ class CoalesceResult(NamedTuple):
 
     Attributes:
       patches: PCollection[Patch], one a prospect (unbounded: one each time its hold ends).
-      outcomes: PCollection[Outcome], superseded and unchanged.
+      outcomes: of PCollection[Outcome] one or two: what was superseded or unchanged, from each
+        step where that shows. Flattened, a runner would shuffle them all for nothing.
     """
 
     patches: PCollection[Patch]
-    outcomes: PCollection[Outcome]
+    outcomes: tuple[PCollection[Outcome], ...]
 
 
 @dataclass
-class Coalesce(beam.PTransform):  # type: ignore[type-arg]
+class Coalesce(beam.PTransform):
     """Merges the changes of each prospect into one patch of the newest value a field.
 
     Bounded input: all changes of a prospect meet, whatever their order, and one patch comes
@@ -62,31 +63,26 @@ class Coalesce(beam.PTransform):  # type: ignore[type-arg]
         return self._unbounded(changes)
 
     def _bounded(self, changes: PCollection[Sequence[Change]]) -> CoalesceResult:
-        merged = changes | "Merge" >> beam.ParDo(MergeBundleDoFn(self.clock)).with_outputs(
-            "outcomes", main="changes"
+        merge = beam.ParDo(MergeBundleDoFn(self.clock)).with_output_types(
+            tuple[str, list[Change]], outcomes=Outcome
         )
-        settled = (
-            merged.changes
-            | "GroupByShard" >> beam.GroupByKey()
-            | "Settle" >> beam.ParDo(SettleShardDoFn(self.clock)).with_outputs(
-                "outcomes", main="patches"
-            )
-        )
-        outcomes = (merged.outcomes, settled.outcomes) | "Outcomes" >> beam.Flatten()
-        return CoalesceResult(settled.patches, outcomes)
+        merged = changes | "Merge" >> merge.with_outputs("outcomes", main="changes")
+        grouped = merged.changes | "GroupByShard" >> beam.GroupByKey()
+        settle = beam.ParDo(SettleShardDoFn(self.clock)).with_output_types(Patch, outcomes=Outcome)
+        settled = grouped | "Settle" >> settle.with_outputs("outcomes", main="patches")
+        return CoalesceResult(settled.patches, (merged.outcomes, settled.outcomes))
 
     def _unbounded(self, changes: PCollection[Sequence[Change]]) -> CoalesceResult:
         from transforms.hold import HoldDoFn, by_prospect  # noqa: PLC0415
 
-        held = (
-            changes
-            | "ByProspect" >> beam.FlatMap(by_prospect)
-            | "Hold"
-            >> beam.ParDo(
-                HoldDoFn(self.hold_seconds, self.remember_seconds, self.clock)
-            ).with_outputs("outcomes", main="patches")
+        by_key = changes | "ByProspect" >> beam.FlatMap(by_prospect).with_output_types(
+            tuple[str, Change]
         )
-        return CoalesceResult(held.patches, held.outcomes)
+        hold = beam.ParDo(
+            HoldDoFn(self.hold_seconds, self.remember_seconds, self.clock)
+        ).with_output_types(Patch, outcomes=Outcome)
+        held = by_key | "Hold" >> hold.with_outputs("outcomes", main="patches")
+        return CoalesceResult(held.patches, (held.outcomes,))
 
 
 class Tally:

@@ -137,9 +137,7 @@ class HoldDoFn(beam.DoFn):
             known.clear()
             heard.clear()
 
-    def _release(
-        self, held: BagRuntimeState, known: BagRuntimeState, now: float
-    ) -> Iterator[Any]:
+    def _release(self, held: BagRuntimeState, known: BagRuntimeState, now: float) -> Iterator[Any]:
         changes = list(held.read())
         held.clear()
         fields = dict(known.read())

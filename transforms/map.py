@@ -29,7 +29,7 @@ class MapResult(NamedTuple):
 
 
 @dataclass
-class Map(beam.PTransform):  # type: ignore[type-arg]
+class Map(beam.PTransform):
     """Maps what arrived to the fields of prospects, as the plan says.
 
     A membership in a segment without an audience is counted (`out-unmapped`) and goes no
@@ -41,9 +41,9 @@ class Map(beam.PTransform):  # type: ignore[type-arg]
 
     def expand(self, arrived: PCollection[Arrived]) -> MapResult:
         """PCollection[Arrived] to `MapResult`."""
-        mapped = arrived | beam.ParDo(MapDoFn(self.plan, self.clock)).with_outputs(
-            "outcomes", main="changes"
-        )
+        mapped = arrived | beam.ParDo(MapDoFn(self.plan, self.clock)).with_output_types(
+            list[Change], outcomes=Outcome
+        ).with_outputs("outcomes", main="changes")
         return MapResult(mapped.changes, mapped.outcomes)
 
 

@@ -207,5 +207,3 @@ def _score(user: OutreachUser, outreach_id: int) -> float:
     digest = blake2b(f"{user.name}/{outreach_id}".encode(), digest_size=8).digest()
     uniform = (int.from_bytes(digest) + 0.5) / 2**64
     return -user.weight / math.log(uniform)
-
-

@@ -20,9 +20,11 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.budget import Budget
 from transforms.clock import micros, steady
+from transforms.coders import register
 from transforms.elements import DEFERRED, DELIVERED, OUTCOMES, SUPERSEDED, Change, Outcome, Patch
 from transforms.outreach.desk import Access, Desk, Watch
 from transforms.outreach.sender import Delivery
+
 
 class Kept(NamedTuple):
     """Work of a paused user: neither lost nor refused, it waits for a mended credential.
@@ -36,6 +38,9 @@ class Kept(NamedTuple):
     user: str
     problem: str
     patches: Sequence[Patch]
+
+
+register(Kept)
 
 
 class PatchResult(NamedTuple):
@@ -52,7 +57,7 @@ class PatchResult(NamedTuple):
 
 
 @dataclass
-class PatchProspects(beam.PTransform):  # type: ignore[type-arg]
+class PatchProspects(beam.PTransform):
     """Sends each patch to Outreach, once or as often as it takes.
 
     At least once: requests do not wait for Beam's commits, so a bundle that is run again
@@ -75,28 +80,28 @@ class PatchProspects(beam.PTransform):  # type: ignore[type-arg]
 
     def expand(self, patches: PCollection[Patch]) -> PatchResult:
         """PCollection[Patch] to `PatchResult`."""
-        by_user = patches | "ByUser" >> beam.Map(by_user_name)
+        by_user = patches | "ByUser" >> beam.Map(by_user_name).with_output_types(tuple[str, Patch])
         if patches.is_bounded:
             grouped = by_user | "GroupByUser" >> beam.GroupByKey()
             deliver = DeliverDoFn(
                 self.base_url, self.accesses, self.delivery, self.watch, self.clock
             )
-            sent = grouped | "Deliver" >> beam.ParDo(deliver).with_outputs(
-                "kept", main="outcomes"
-            )
+            typed = beam.ParDo(deliver).with_output_types(Outcome, kept=Kept)
+            sent = grouped | "Deliver" >> typed.with_outputs("kept", main="outcomes")
             return PatchResult(sent.outcomes, sent.kept)
         from transforms.pace import PaceDoFn  # noqa: PLC0415 - it builds upon this module
 
         pace = PaceDoFn(self.base_url, self.accesses, self.delivery, self.clock)
-        return PatchResult(by_user | "Pace" >> beam.ParDo(pace), None)
+        outcomes = by_user | "Pace" >> beam.ParDo(pace).with_output_types(Outcome)
+        return PatchResult(outcomes, None)
 
 
-class Rehearse(beam.PTransform):  # type: ignore[type-arg]
+class Rehearse(beam.PTransform):
     """Takes the place of `PatchProspects` in a dry run: every patch would have been delivered."""
 
     def expand(self, patches: PCollection[Patch]) -> PatchResult:
         """PCollection[Patch] to `PatchResult`."""
-        return PatchResult(patches | "Rehearse" >> beam.ParDo(RehearseDoFn()), None)
+        return PatchResult(patches | beam.ParDo(RehearseDoFn()).with_output_types(Outcome), None)
 
 
 class RehearseDoFn(beam.DoFn):

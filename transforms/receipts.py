@@ -95,7 +95,7 @@ class ReceiptsResult(NamedTuple):
 
 
 @dataclass
-class Receipts(beam.PTransform):  # type: ignore[type-arg]
+class Receipts(beam.PTransform):
     """Makes of outcomes a receipt a change, and a dead letter a change not delivered.
 
     Attributes:
@@ -106,9 +106,9 @@ class Receipts(beam.PTransform):  # type: ignore[type-arg]
 
     def expand(self, outcomes: PCollection[Outcome]) -> ReceiptsResult:
         """PCollection[Outcome] to `ReceiptsResult`."""
-        written = outcomes | beam.ParDo(ReceiptsDoFn(self.written)).with_outputs(
-            "dead_letters", main="receipts"
-        )
+        written = outcomes | beam.ParDo(ReceiptsDoFn(self.written)).with_output_types(
+            list[bytes], dead_letters=DeadLetter
+        ).with_outputs("dead_letters", main="receipts")
         return ReceiptsResult(written.receipts, written.dead_letters)
 
 

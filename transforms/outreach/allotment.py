@@ -46,6 +46,10 @@ class Allotment:
         """As of `Budget`."""
         self._budget.unanswered(now)
 
+    def give_back(self, count: int = 1) -> None:
+        """As of `Budget`: they may be sent yet."""
+        self._left += count
+
     def exhausted(self, until: float, now: float) -> None:
         """As of `Budget`; ends the turn."""
         self._ended = True

@@ -7,6 +7,7 @@ ends in an outcome or stays in the queue. asyncio and aiohttp, no Beam.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import random
@@ -24,10 +25,10 @@ from transforms.elements import (
     Outcome,
     Patch,
 )
-from transforms.errors import CredentialError
+from transforms.errors import CredentialError, Trouble
 from transforms.outreach.allotment import Allotment
 from transforms.outreach.auth import Credential
-from transforms.outreach.client import OutreachClient, Reply, Trouble
+from transforms.outreach.client import OutreachClient, Reply
 from transforms.outreach.queue import Queue, Work
 from transforms.outreach.reading import Reading, read_values, split_unchanged
 from transforms.outreach.replies import Fate, Verdict, classify, read_limits
@@ -190,38 +191,46 @@ class Sender:
     async def _next(self) -> tuple[Work | list[Work], str] | None:
         """The next to be sent, when it may be; a chunk of the queue where it is to be read."""
         async with self._turn:
-            while True:
-                now = self._clock()
-                if self.paused is not None or now >= self._until:
-                    return None
-                due = self._queue.wake(now)
-                if not self._queue.ready:
-                    if due is None and not self._queue.in_flight:
-                        return None
-                    await self._wait(due, self._last_trouble if due is not None else "")
+            while not self._is_over():
+                obstacle = self._obstacle(self._clock())
+                if obstacle is not None:
+                    await self._wait(*obstacle)
                     continue
-                if self._held_until > now:
-                    await self._wait(self._held_until, self._waits_for)
-                    continue
-                if self._queue.in_flight and self._goes_alone(now):
-                    await self._wait(None, "")
-                    continue
-                try:
-                    token = await self._credential.token(now)
-                except CredentialError as problem:
-                    self._pause(problem)
-                    return None
-                except Trouble as trouble:
-                    self._hold(now + self._backoff(), str(trouble))
+                token = await self._token()
+                if token is None:
                     continue
                 granted, wait_seconds = self._budget.take(1, self._clock())
-                if not granted and math.isinf(wait_seconds) and not self._queue.in_flight:
-                    return None
-                if not granted:
-                    await self._wait(self._clock() + wait_seconds, "budget")
-                    continue
-                self._waits_for, self._resumes_at = "", None
-                return self._choose(), token
+                if granted:
+                    self._waits_for, self._resumes_at = "", None
+                    return self._choose(), token
+                if math.isinf(wait_seconds) and not self._queue.in_flight:
+                    return None  # All that was allotted is spent.
+                await self._wait(self._clock() + wait_seconds, "budget")
+            return None
+
+    def _is_over(self) -> bool:
+        idle = not len(self._queue) and not self._queue.in_flight
+        return idle or self.paused is not None or self._clock() >= self._until
+
+    def _obstacle(self, now: float) -> tuple[float | None, str] | None:
+        """What has to be waited for before anything is sent, and why; None where nothing is."""
+        due = self._queue.wake(now)
+        if not self._queue.ready:
+            return due, self._last_trouble if due is not None else ""
+        if self._held_until > now:
+            return self._held_until, self._waits_for
+        if self._queue.in_flight and self._goes_alone(now):
+            return None, ""
+        return None
+
+    async def _token(self) -> str | None:
+        try:
+            return await self._credential.token(self._clock())
+        except CredentialError as problem:
+            self._pause(problem)
+        except Trouble as trouble:
+            self._hold(self._clock() + self._backoff(), str(trouble))
+        return None
 
     def _goes_alone(self, now: float) -> bool:
         # What others spent shows only in an answer, and a server in trouble is not helped by more.
@@ -239,11 +248,10 @@ class Sender:
         began = self._clock()
         self._waits_for, self._resumes_at = why, until
         self._news.clear()
-        seconds = None if until is None else max(0.0, min(until, self._until) - began)
-        try:
+        ends = min(math.inf if until is None else until, self._until)
+        seconds = None if math.isinf(ends) else max(0.0, ends - began)
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), seconds)
-        except TimeoutError:
-            pass
         if why:
             self._throttled_seconds += self._clock() - began
 
@@ -269,7 +277,11 @@ class Sender:
         try:
             reply = await request
         except Trouble as trouble:
-            self._budget.unanswered(self._clock())
+            if trouble.sent:
+                self._budget.unanswered(self._clock())
+            else:
+                self._budget.give_back()
+                self._requests -= 1
             return Verdict(Fate.TROUBLE, "unavailable", str(trouble)), b""
         now = self._clock()
         self._budget.learn(read_limits(reply.headers), now, answers_when_sent=answers)
@@ -289,11 +301,11 @@ class Sender:
     async def _replace(self, token: str, verdict: Verdict) -> None:
         """A token was refused: a fresh one is asked for, once."""
         self._refused_tokens.add(token)
+        if len(self._refused_tokens) > 1:
+            problem = f"a fresh token is refused too: {verdict.detail}"
+            self._pause(CredentialError(self._user, problem, "connect the user again"))
+            return
         try:
-            if len(self._refused_tokens) > 1:
-                raise CredentialError(
-                    self._user, f"a fresh token is refused too: {verdict.detail}", "connect again"
-                )
             await self._credential.refused(token, self._clock())
         except CredentialError as problem:
             self._pause(problem)
@@ -303,7 +315,7 @@ class Sender:
     async def _send(self, work: Work, token: str) -> None:
         attributes = ",".join(f'"{change.field}":{change.value}' for change in work.changes)
         verdict, _ = await self._ask(
-            self._client.patch_prospect(work.outreach_id, "{" + attributes + "}", token), token
+            self._client.patch_prospect(work.outreach_id, f"{{{attributes}}}", token), token
         )
         match verdict.fate:
             case Fate.ACCEPTED:
