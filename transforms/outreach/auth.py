@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from transforms.errors import CredentialError
+from transforms.outreach.environment import read_variable
+from transforms.outreach.oauth import OAuthAuth, OAuthCredential
+from transforms.outreach.s2s import S2SAuth, S2SCredential
+
+__all__ = [
+    "Auth",
+    "BearerAuth",
+    "BearerCredential",
+    "Credential",
+    "OAuthAuth",
+    "OAuthCredential",
+    "S2SAuth",
+    "S2SCredential",
+]
 
 
 class Credential(Protocol):
@@ -76,19 +89,3 @@ class BearerCredential:
             "Outreach refuses its access token, which has expired or is not one",
             f"put a fresh one into the environment variable {self.token_env}",
         )
-
-
-def read_variable(user: str, name: str) -> str:
-    """Reads a secret from an environment variable.
-
-    Raises:
-      CredentialError: it is not set, or holds what cannot stand in an HTTP header.
-    """
-    value = os.environ.get(name, "").strip()
-    if not value:
-        raise CredentialError(user, f"the environment variable {name} is not set", "set it")
-    if not (value.isascii() and value.isprintable() and " " not in value):
-        raise CredentialError(
-            user, f"the environment variable {name} holds no token", "copy the token alone into it"
-        )
-    return value
