@@ -13,6 +13,7 @@ _ANSWERS_KEPT = 200
 
 _VIOLATIONS_KEPT = 10_000
 
+_OK = 200
 _WRITES = frozenset({"PATCH", "DELETE"})
 
 
@@ -98,6 +99,11 @@ class Journal:
         self.exchanges.append(exchange)
         return exchange
 
+    def find(self, number: int) -> Exchange | None:
+        """The request of this number, if it is still remembered."""
+        place = number - (self._number - len(self.exchanges)) - 1
+        return self.exchanges[place] if 0 <= place < len(self.exchanges) else None
+
     def overlapping(self, exchange: Exchange) -> Exchange | None:
         """The write to the same record that is still in flight, if there is one."""
         return self._in_flight.get(exchange.path) if exchange.method in _WRITES else None
@@ -124,6 +130,8 @@ class Journal:
         if answer is not None and answer.fate == "sent":
             exchange.status = answer.status
             exchange.answer = answer.body
+            if exchange.method == "PATCH" and answer.status == _OK and not exchange.altered:
+                self.unaltering += 1
         self.statuses[exchange.status] += 1
         if len(self.exchanges) > _ANSWERS_KEPT:
             self.exchanges[-1 - _ANSWERS_KEPT].answer = None

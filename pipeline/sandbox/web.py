@@ -15,6 +15,7 @@ from pipeline.sandbox.controls import Controls
 from pipeline.sandbox.journal import Exchange
 from pipeline.sandbox.oauth import masked_answer
 from pipeline.sandbox.outreach import Outreach
+from pipeline.sandbox.page import Page
 
 _MAX_BODY_BYTES = 16 * 2**20
 _LOOP_TURNS = 4
@@ -44,6 +45,7 @@ class Web:
         app.router.add_post("/oauth/token", self._token)
         app.router.add_post("/api/app/installs/{install}/actions/accessToken", self._assertion)
         Controls(self._outreach, self._clock).add_to(app.router)
+        Page(self._outreach, self._clock).add_to(app)
         return app
 
     async def _api(self, request: web.Request) -> web.Response:
