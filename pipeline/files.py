@@ -63,7 +63,9 @@ def _match(pattern: str) -> list[str]:
     try:
         if FileSystems.exists(pattern):
             return [pattern]
-        (matched,) = FileSystems.match([pattern])
+        # Beam looks for a bare `*.jsonl` nowhere at all.
+        here = "" if "/" in pattern else "./"
+        (matched,) = FileSystems.match([here + pattern])
     except Exception as error:  # each filesystem has exceptions of its own
         raise ConfigurationError(f"{pattern} cannot be looked for: {error}") from error
     if not matched.metadata_list:
@@ -71,7 +73,7 @@ def _match(pattern: str) -> list[str]:
             f"no file matches {pattern!r}; check the path, which is taken from the directory "
             "that the command is started in"
         )
-    return sorted(metadata.path for metadata in matched.metadata_list)
+    return sorted(metadata.path.removeprefix(here) for metadata in matched.metadata_list)
 
 
 def blocks(path: str, position: int, bytes_per_block: int = BYTES_PER_BLOCK) -> Iterator[Block]:
