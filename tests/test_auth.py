@@ -577,6 +577,15 @@ def test_a_store_somewhere_else_is_refused() -> None:
         open_store("gs://bucket/ops.json")
 
 
+def test_a_secret_of_secret_manager_needs_the_package_that_reads_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "google.cloud.secretmanager", None)
+    auth = OAuthAuth("app", SECRET_ENV, "projects/p/secrets/ops")
+    with pytest.raises(ConfigurationError, match=r"outreach-activation\[dataflow\]"):
+        auth.credential("ops", "https://api.outreach.io")
+
+
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
