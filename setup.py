@@ -14,8 +14,9 @@ setup(
     package_data={"pipeline.sandbox": ["static/*"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
-        "aiohttp>=3.10,<4",
+        "aiohttp>=3.11,<4",
         "click>=8.1,<9",
+        "cryptography>=42,<60",
         "google-cloud-pubsub>=2.20,<3",
         "orjson>=3.10,<4",
         "pydantic>=2.9,<3",
