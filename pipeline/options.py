@@ -4,10 +4,75 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import click
+
+
+class Later(NamedTuple):
+    """A command that is imported when it is run.
+
+    Attributes:
+      place: module and attribute, such as ``pipeline.replay:replay_command``.
+      help: one line of what it does.
+    """
+
+    place: str
+    help: str
+
+
+class CommandGroup(click.Group):
+    """A group that imports only the command that is run, and none to list them.
+
+    Args:
+      later: its commands, by name.
+      attributes: as of `click.Group`.
+    """
+
+    def __init__(
+        self,
+        *,
+        later: Mapping[str, Later],
+        **attributes: Any,  # noqa: ANN401 - as `click.Group` has them
+    ) -> None:
+        super().__init__(**attributes)
+        self._later = dict(sorted(later.items()))
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the alphabet."""
+        del ctx
+        return list(self._later)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports a command; None if there is none of that name."""
+        del ctx
+        later = self._later.get(cmd_name)
+        if later is None:
+            return None
+        module, _, attribute = later.place.partition(":")
+        found = getattr(import_module(module), attribute)
+        assert isinstance(found, click.Command)  # noqa: S101 - a slip of ours, not of the user's
+        return found
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command that the first argument names."""
+        if args and args[0] not in self._later and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], self._later, n=1)
+            instead = (
+                f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(self._later)}."
+            )
+            ctx.fail(f"No such command {args[0]!r}. {instead}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands from what is known of them beforehand."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, later.help) for name, later in self._later.items()])
 
 
 def flag(
