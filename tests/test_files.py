@@ -131,8 +131,10 @@ def test_rows_below_a_header_are_kept_whole(delimiter: bytes) -> None:
 
 
 def test_a_quote_that_nothing_closes_costs_only_its_own_line() -> None:
-    rows = [b'"open,1', b"s,2", *[b"s,%d" % n for n in range(3, 250)], b'"open,x"y', b"s,9"]
-    assert lines(b"segment,outreach_id\n" + b"\n".join(rows)) == rows
+    far = [b'"open,1', b"s,2", *[b"s,%d" % n for n in range(3, 250)], b'"open,x"y', b"s,9"]
+    near = [b'"open,1', b"s,2", b'"open,3', b"s,4"]
+    for rows in (far, near):
+        assert lines(b"segment,outreach_id\n" + b"\n".join(rows)) == rows
 
 
 def test_lines_that_end_in_a_bare_return_are_not_taken_for_a_header() -> None:
@@ -165,7 +167,10 @@ def test_rows_are_framed_as_a_csv_writer_wrote_them(rows: list[tuple[int, str]],
     assert read == [[str(number), note] for number, note in rows]
 
 
-@pytest.mark.parametrize("text", [b"[]\n" * 50, b"outreach_id,note\n" + b'1,"a\nb"\n\n' * 30])
+NUMBERED = [b'%d,"a\n%d"\n\n' % (number, number) for number in range(30)]
+
+
+@pytest.mark.parametrize("text", [b"[]\n" * 50, b"outreach_id,note\n" + b"".join(NUMBERED)])
 def test_lines_and_places_are_counted_on_from_block_to_block(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "changes"
     path.write_bytes(b"\n" + text)

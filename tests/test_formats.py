@@ -133,6 +133,7 @@ def test_a_profile_without_an_id_is_refused_and_says_what_is_there(identities: o
         0,
         -1,
         1.5,
+        2.0**53,
         2**63,
         "abc",
         "",
@@ -185,6 +186,14 @@ def test_a_membership_without_a_time_has_none_in_a_file() -> None:
     assert memberships(parsed) == [(1234, "ups", "a", "exited", None)]
 
 
+def test_a_membership_without_a_time_has_that_of_its_message() -> None:
+    record = profile(segmentMembership={"ups": {"a": {"status": "exited"}}})
+    message = Block("topic", 0, [orjson.dumps(record)], published=T1, message_id="77")
+    parsed = parse(message, "Oid", ["person.name.firstName"], 0)
+    assert memberships(parsed) == [(1234, "ups", "a", "exited", T1)]
+    assert attributes(parsed) == [(1234, "person.name.firstName", '"Ann"', T1)]
+
+
 def test_a_profile_without_memberships_is_no_trouble() -> None:
     for empty in ({}, None, {"ups": {}}, {"ups": None}):
         assert read(profile(segmentMembership=empty)) == ([], [], [], 1)
@@ -217,8 +226,9 @@ def test_an_attribute_is_looked_for_by_its_whole_name_first_and_in_attributes_la
 
 
 def test_an_empty_object_is_no_value_and_null_clears() -> None:
-    record = profile(attributes={"city": {}, "zip": {"value": None}, "town": None})
-    parsed = read(record, sources=["city", "zip", "town"])
+    record = profile(street={}, attributes={"city": {}, "zip": {"value": None}, "town": None})
+    record["attributes"]["street"] = "1 Mill Lane"
+    parsed = read(record, sources=["street", "city", "zip", "town"])
     assert [(change.source, change.value) for change in parsed.attributes] == [
         ("zip", "null"),
         ("town", "null"),
