@@ -11,10 +11,9 @@ import json
 import os
 import shutil
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -141,12 +140,3 @@ def browser(profile: Path, *flags: str) -> Iterator[Browser]:
                 window.close()
         finally:
             driver.terminate()
-
-
-def wait_for(what: Callable[[], object], seconds: float = 10) -> Any:
-    """The first truthy value; fails when there was none in time."""
-    until = time.monotonic() + seconds
-    while not (value := what()):
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
-    return value

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -70,3 +71,12 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def wait_for(what: Callable[[], object], seconds: float = 10) -> Any:
+    """The first truthy value; fails when there was none in time."""
+    until = time.monotonic() + seconds
+    while not (value := what()):
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.05)
+    return value

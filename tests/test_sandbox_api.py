@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import socket
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.sandbox_client import JSON_API, ask, patch
+from tests.sandbox_client import JSON_API, ask, patch, wait_for
 
 
 @pytest.fixture
@@ -220,3 +223,30 @@ def test_a_request_that_its_client_gave_up_is_no_longer_in_flight() -> None:
         assert patch(sandbox, 1, custom1="y").status == 200
         assert sandbox.violations() == []
         assert [each.status for each in sandbox.requests()] == [None, 200]
+
+
+def test_giving_up_and_asking_again_in_one_breath_is_no_overlap() -> None:
+    body = json.dumps(_document()).encode()
+    request = (
+        b"PATCH /api/v2/prospects/1 HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer x\r\n"
+        b"Content-Type: %b\r\nContent-Length: %d\r\n\r\n%b" % (JSON_API.encode(), len(body), body)
+    )
+    with running_sandbox(SandboxOptions(prospects=1, latency_seconds=0.2)) as sandbox:
+        where = urlsplit(sandbox.url)
+        address = (where.hostname, where.port)
+        with (
+            socket.create_connection(address) as first,
+            socket.create_connection(address) as second,
+        ):
+            first.sendall(request)
+            wait_for(sandbox.requests)
+
+            def at_once() -> None:
+                second.sendall(request)
+                first.close()
+
+            # On the sandbox's own loop, so that it learns of both in the same turn.
+            sandbox._on_loop(at_once)
+            assert second.recv(12) == b"HTTP/1.1 200"
+        assert [each.status for each in sandbox.requests()] == [None, 200]
+        assert sandbox.violations() == []

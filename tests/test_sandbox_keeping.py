@@ -44,8 +44,9 @@ def test_records_outlive_a_sandbox_that_was_told_to_keep_them(tmp_path: Path) ->
         patch(sandbox, 1, custom5=None)
         ask(sandbox, "DELETE", "/api/v2/prospects/3")
         sandbox.seed({7: {"name": "Acme"}}, "account")
+        sandbox.seed({9: {"custom4": None}})
     with running_sandbox(options) as sandbox:
-        assert sandbox.prospects() == {1: {"custom4": "exited"}, 2: {}}
+        assert sandbox.prospects() == {1: {"custom4": "exited"}, 2: {}, 9: {}}
         assert sandbox.accounts() == {7: {"name": "Acme"}}
 
 
@@ -108,6 +109,17 @@ def test_the_command_ends_with_its_parent_if_so_asked() -> None:
     pipe.close()
     process.stdin = None
     assert _end(process)[0] == 0
+
+
+def test_a_port_that_is_taken_is_said_and_is_1() -> None:
+    with running_sandbox() as sandbox:
+        port = sandbox.url.rpartition(":")[2]
+        with pytest.raises(OSError, match=port), running_sandbox(SandboxOptions(port=int(port))):
+            pass
+        process, _ = _start("--port", port)
+        status, told = _end(process)
+        assert status == 1
+        assert port in told
 
 
 @pytest.mark.parametrize(

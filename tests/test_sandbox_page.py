@@ -12,8 +12,8 @@ import pytest
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.custom_fields import parse_field
 from pipeline.sandbox.faults import FaultSettings
-from tests.browser import Browser, browser, wait_for
-from tests.sandbox_client import Clock, ask, patch
+from tests.browser import Browser, browser
+from tests.sandbox_client import Clock, ask, patch, wait_for
 
 SECRETS = {"bearer-of-ops": "ops", "bearer-of-ann": "ann"}
 FIELDS = (parse_field("custom4:label=Enterprise intent"), parse_field("custom7:label=Churn risk"))
@@ -81,6 +81,7 @@ def test_the_log_forgets_the_oldest_requests_but_counts_them() -> None:
         for _ in range(3):
             patch(sandbox, 1)
         assert [each.number for each in sandbox.requests()] == [2, 3]
+        assert [each["number"] for each in _state(sandbox)["requests"]] == [3, 2]
         counts = _state(sandbox)["counts"]
         assert (counts["requests"], counts["unaltering"]) == (3, 3)
         assert ask(sandbox, "GET", "/sandbox/requests/1").status == 404

@@ -93,8 +93,7 @@ class Collection:
                 insort(self._ids, record_id)
             else:
                 self._ids.append(record_id)
-            if not attributes:
-                self.keep(self.kind, record_id, {}, now)
+            self.keep(self.kind, record_id, {}, now)
         if attributes:
             self.update(record_id, attributes, now)
 
