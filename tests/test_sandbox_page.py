@@ -143,7 +143,9 @@ def test_a_change_shows_on_the_page_by_itself_marked_and_counted(
 ) -> None:
     patch(sandbox, 2, "bearer-of-ops", custom4="realized")
     _open(chromium, sandbox)
-    assert "Enterprise intent" in chromium.text("#columns")
+    heads = "return [...document.querySelectorAll('#columns > *')].map(head => head.innerText)"
+    intent, risk = "Enterprise intent\ncustom4", "Churn risk\ncustom7"
+    assert chromium.run(heads) == ["Id", intent, risk, "Updated"]
     patch(sandbox, 2, "bearer-of-ops", custom4="exited")
     wait_for(lambda: "exited" in chromium.text("#rows tr:nth-child(2) td.fresh"))
     assert "was realized" in chromium.text("#rows tr:nth-child(2) td.fresh")

@@ -1,6 +1,6 @@
 // Keeps the page in step with the sandbox: word of a change, then one look at the state.
 
-import { ago, colour, count, el, plural, pretty, span } from "./parts.js";
+import { ago, colour, count, el, fill, plural, pretty, span } from "./parts.js";
 import { plot } from "./plot.js";
 
 const LOOK_AT_MOST_EVERY = 700;
@@ -73,7 +73,7 @@ function drawTiles() {
     ["Changed nothing", unaltering, "warn"],
     ["Violations", broken, "bad"],
   ].filter(Boolean);
-  $("tiles").replaceChildren(
+  fill($("tiles"),
     ...tiles.map(([name, n, tone]) => el("div", { class: n && tone }, el("dt", {}, name), el("dd", {}, count.format(n)))),
   );
 }
@@ -94,10 +94,10 @@ function drawViolations() {
   if (box.dataset.told === told) return;
   box.dataset.told = told;
   if (!latest.length) {
-    box.replaceChildren();
+    fill(box);
     return;
   }
-  box.replaceChildren(
+  fill(box,
     el("strong", {}, "A careful client would not have done this:"),
     el("ul", {}, ...Object.entries(counts).map(([kind, n]) => {
       const example = latest.find((each) => each.kind === kind);
@@ -110,11 +110,11 @@ function drawViolations() {
 function drawAudiences() {
   const box = $("audiences");
   if (!state.audiences.length) {
-    box.replaceChildren(el("p", { class: "empty" }, "No custom field holds anything yet."));
+    fill(box, el("p", { class: "empty" }, "No custom field holds anything yet."));
     return;
   }
   const focused = document.activeElement?.dataset?.key;
-  box.replaceChildren(...state.audiences.map(drawAudience));
+  fill(box, ...state.audiences.map(drawAudience));
   if (focused) box.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
 }
 
@@ -151,7 +151,7 @@ function drawBudgets() {
   $("budgets-hint").textContent = limit
     ? `${count.format(limit)} requests a user in ${span(hour)}. Bars are requests, the line is what is left.`
     : "No limit is set.";
-  if (!users.length) box.replaceChildren(el("p", { class: "empty" }, "Nobody has asked for anything yet."));
+  if (!users.length) fill(box, el("p", { class: "empty" }, "Nobody has asked for anything yet."));
   else for (const stale of box.querySelectorAll(":scope > .empty")) stale.remove();
   users.forEach((user, index) => {
     let card = box.children[index];
@@ -161,14 +161,14 @@ function drawBudgets() {
     }
     const back = user.reset - state.now;
     const spentAny = user.remaining < limit;
-    card.querySelector("h3").replaceChildren(user.name, el("span", {},
+    fill(card.querySelector("h3"), user.name, el("span", {},
       ...(limit
         ? [el("b", {}, count.format(user.remaining)), " left", spentAny && back > 0 ? `, more in ${span(back)}` : ""]
         : ["no limit"])));
     const figure = card.querySelector("figure");
     const tallest = Math.max(0, ...user.usage.map(([, own, foreign, refused]) => own + foreign + refused));
     card.querySelector(".tallest").textContent = tallest ? `tallest bar: ${count.format(tallest)} in ${span(hour / 240)}` : "";
-    if (limit) figure.replaceChildren(plot(user, state, figure.clientWidth));
+    if (limit) fill(figure, plot(user, state, figure.clientWidth));
   });
 }
 
@@ -204,13 +204,13 @@ function drawProspects() {
     return;
   }
   const named = rows.some((row) => row.name);
-  $("columns").replaceChildren(
+  fill($("columns"),
     el("th", { scope: "col" }, "Id"),
     named ? el("th", { scope: "col" }, "Name") : null,
     ...columns.map(({ name, label }) => el("th", { scope: "col" }, label, label === name ? null : el("small", {}, name))),
     el("th", { scope: "col" }, "Updated"),
   );
-  $("rows").replaceChildren(...rows.map((row) => el("tr", {},
+  fill($("rows"), ...rows.map((row) => el("tr", {},
     el("td", { class: "number" }, String(row.id)),
     named ? el("td", {}, row.name ?? "") : null,
     ...columns.map(({ name }) => cell(row, name)),
@@ -226,7 +226,7 @@ function drawProspects() {
   chip.hidden = !view.field;
   if (view.field) {
     const label = state.audiences.find((each) => each.field === view.field)?.label ?? view.field;
-    chip.replaceChildren(`${label} is ${view.value}`,
+    fill(chip, `${label} is ${view.value}`,
       el("button", { type: "button", "aria-label": "Show all prospects", onclick: () => choose(view.field, view.value) }, "✕"));
   }
 }
@@ -248,7 +248,7 @@ function drawRequests() {
   const box = $("requests");
   const { requests, now } = state;
   if (!requests.length) {
-    box.replaceChildren(el("p", { class: "empty" }, "Nothing was asked yet."));
+    fill(box, el("p", { class: "empty" }, "Nothing was asked yet."));
     return;
   }
   for (const stale of box.querySelectorAll(":scope > .empty")) stale.remove();
@@ -293,7 +293,7 @@ function drawSummary(summary, request, now) {
     finished ? `${Math.max(0, Math.round((finished - started) * 1000))} ms` : "in flight",
     ago(now - started),
   ].filter(Boolean).join(" · ");
-  summary.replaceChildren(
+  fill(summary,
     el("span", { class: `status ${tone}` }, status == null ? (finished ? "lost" : "…") : String(status)),
     el("span", { class: "method" }, request.method),
     el("code", { class: "path", title: request.query ? `${request.path}?${request.query}` : request.path },

@@ -9,8 +9,13 @@ export function el(name, attributes = {}, ...children) {
     else if (value === true) made.setAttribute(key, "");
     else if (value !== false && value != null) made.setAttribute(key, value);
   }
-  made.append(...children.filter((child) => child != null));
-  return made;
+  return fill(made, ...children);
+}
+
+// Puts children in the place of those that are there; null stands for none.
+export function fill(parent, ...children) {
+  parent.replaceChildren(...children.filter((child) => child != null));
+  return parent;
 }
 
 export function plural(n, one, many = `${one}s`) {
