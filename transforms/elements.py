@@ -109,11 +109,23 @@ class Change(NamedTuple):
 
 
 class Patch(NamedTuple):
-    """What one request will carry to one prospect: at most one change a field."""
+    """What one request will carry to one prospect: at most one change a field.
+
+    Attributes:
+      outreach_id: the prospect.
+      user: name of the Outreach user by whom it goes.
+      changes: at most one a field.
+      attempts: troubles of the server's that it met, one after the other.
+      troubled_since: when it met the first of them; None if it met none.
+      not_before: when it is to be tried again; 0 for at once.
+    """
 
     outreach_id: int
     user: str
     changes: Sequence[Change]
+    attempts: int = 0
+    troubled_since: int | None = None
+    not_before: int = 0
 
 
 class Outcome(NamedTuple):
