@@ -1,0 +1,93 @@
+"""The inbox: what arrived, kept from before it is acknowledged until it was taken in."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pipeline.ledger.store import transaction
+from transforms.elements import Block
+
+LIVE = 0
+BACKFILL = 1
+"""Lanes: what is backfilled goes after what happens now."""
+
+
+class Message(NamedTuple):
+    """What a subscription delivered.
+
+    Attributes:
+      source: the subscription.
+      message_id: as the service gave it; the same when it is delivered again.
+      published: microseconds since the epoch.
+      lane: `LIVE` or `BACKFILL`.
+      body: as it came.
+    """
+
+    source: str
+    message_id: str
+    published: int
+    lane: int
+    body: bytes
+
+
+def receive(connection: sqlite3.Connection, messages: Iterable[Message], now: int) -> int:
+    """Puts messages into the inbox, safely on the disk; returns how many were new.
+
+    A message that came before changes nothing, for as long as its id is remembered.
+    """
+    with transaction(connection, durable=True):
+        before = connection.total_changes
+        connection.executemany(
+            "INSERT INTO inbox (source, message_id, published, lane, body, received_at)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (source, message_id) DO NOTHING",
+            (
+                (each.source, each.message_id, each.published, each.lane, each.body, now)
+                for each in messages
+            ),
+        )
+        return connection.total_changes - before
+
+
+def next_arrivals(connection: sqlite3.Connection, most: int) -> tuple[list[Block], list[int]]:
+    """The oldest messages that were not taken in, with their places in the inbox.
+
+    Live ones first: within a lane in the order of arrival, and never two lanes at once, so that
+    one intake is all of one lane.
+    """
+    rows: Sequence[tuple[int, str, str, int, bytes]] = []
+    for lane in (LIVE, BACKFILL):
+        rows = connection.execute(
+            "SELECT place, source, message_id, published, body FROM inbox"
+            " WHERE body IS NOT NULL AND lane = ? ORDER BY place LIMIT ?",
+            (lane, most),
+        ).fetchall()
+        if rows:
+            break
+    blocks = [
+        Block(source, place, [body], published=published, message_id=message_id)
+        for place, source, message_id, published, body in rows
+    ]
+    return blocks, [row[0] for row in rows]
+
+
+def lane_of(connection: sqlite3.Connection, place: int) -> int:
+    """The lane of a message in the inbox."""
+    (lane,) = connection.execute("SELECT lane FROM inbox WHERE place = ?", (place,)).fetchone()
+    return int(lane)
+
+
+def taken_in(connection: sqlite3.Connection, places: Iterable[int]) -> None:
+    """Marks messages as taken in, within a transaction of the caller's; their bodies go."""
+    connection.executemany(
+        "UPDATE inbox SET body = NULL WHERE place = ?", ((place,) for place in places)
+    )
+
+
+def unread(connection: sqlite3.Connection) -> tuple[int, int | None]:
+    """How many messages were not taken in, and when the oldest of them arrived."""
+    count, oldest = connection.execute(
+        "SELECT count(*), min(received_at) FROM inbox WHERE body IS NOT NULL"
+    ).fetchone()
+    return int(count), oldest

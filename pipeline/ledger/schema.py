@@ -1,0 +1,176 @@
+"""The ledger's tables, and how an older file becomes one of today."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from transforms.errors import ConfigurationError
+
+MIGRATIONS: Final = (
+    """
+    -- What arrived, in order; its body goes once it was taken in, its id stays to know a repetition.
+    CREATE TABLE inbox (
+        place INTEGER PRIMARY KEY,
+        source TEXT NOT NULL,
+        message_id TEXT NOT NULL,
+        published INTEGER NOT NULL,
+        lane INTEGER NOT NULL,
+        body BLOB,
+        received_at INTEGER NOT NULL,
+        UNIQUE (source, message_id)
+    );
+    CREATE INDEX inbox_open ON inbox (place) WHERE body IS NOT NULL;
+
+    -- Files that are being replayed: how far each was taken in.
+    CREATE TABLE files (
+        path TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        position INTEGER NOT NULL,
+        blocks INTEGER NOT NULL,
+        ended INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (path, fingerprint)
+    ) WITHOUT ROWID;
+
+    -- Prospects with something to send, one row each however much arrives for them.
+    CREATE TABLE queue (
+        outreach_id INTEGER PRIMARY KEY,
+        user TEXT NOT NULL,
+        lane INTEGER NOT NULL,
+        since INTEGER NOT NULL,
+        due_at INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        troubled_since INTEGER
+    );
+    CREATE INDEX queue_next ON queue (user, lane, due_at);
+
+    -- The newest change of each field that waits to be sent.
+    CREATE TABLE waiting (
+        outreach_id INTEGER NOT NULL,
+        field TEXT NOT NULL,
+        change_id TEXT NOT NULL,
+        user TEXT NOT NULL,
+        value TEXT NOT NULL,
+        segment TEXT,
+        namespace TEXT,
+        origin TEXT NOT NULL,
+        event_time INTEGER,
+        sequence INTEGER NOT NULL,
+        retry INTEGER NOT NULL,
+        received_at INTEGER NOT NULL,
+        PRIMARY KEY (outreach_id, field)
+    ) WITHOUT ROWID;
+
+    -- What each field was last known to hold, and which change made it so.
+    CREATE TABLE known (
+        outreach_id INTEGER NOT NULL,
+        field TEXT NOT NULL,
+        value TEXT NOT NULL,
+        event_time INTEGER,
+        sequence INTEGER NOT NULL,
+        change_id TEXT NOT NULL,
+        segment TEXT,
+        origin TEXT NOT NULL,
+        heard_at INTEGER NOT NULL,
+        PRIMARY KEY (outreach_id, field)
+    ) WITHOUT ROWID;
+    CREATE INDEX known_audience ON known (segment, origin) WHERE segment IS NOT NULL;
+
+    -- What became of each change.
+    CREATE TABLE receipts (
+        id INTEGER PRIMARY KEY,
+        change_id TEXT NOT NULL,
+        outreach_id INTEGER NOT NULL,
+        segment TEXT,
+        field TEXT NOT NULL,
+        value TEXT NOT NULL,
+        event_time INTEGER,
+        outcome TEXT NOT NULL,
+        reason TEXT,
+        detail TEXT,
+        http_status INTEGER,
+        user TEXT,
+        recorded_at INTEGER NOT NULL
+    );
+    CREATE INDEX receipts_prospect ON receipts (outreach_id);
+    CREATE INDEX receipts_time ON receipts (recorded_at);
+
+    -- What could not be read or delivered, as it is written out.
+    CREATE TABLE dead_letters (
+        id INTEGER PRIMARY KEY,
+        outreach_id INTEGER,
+        stage TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        line BLOB NOT NULL,
+        recorded_at INTEGER NOT NULL
+    );
+    CREATE INDEX dead_letters_time ON dead_letters (recorded_at);
+
+    -- How far each output file was written: what is past `bytes` in it was not committed.
+    CREATE TABLE outputs (
+        target TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        written_to INTEGER NOT NULL,
+        bytes INTEGER NOT NULL
+    ) WITHOUT ROWID;
+
+    -- Each Outreach user's budget, and why the user is paused, if it is.
+    CREATE TABLE users (
+        name TEXT PRIMARY KEY,
+        budget BLOB,
+        paused TEXT,
+        paused_at INTEGER
+    ) WITHOUT ROWID;
+
+    -- Audiences that empty too fast, held until a person lets them go; and those let go.
+    CREATE TABLE held (
+        segment TEXT PRIMARY KEY,
+        since INTEGER NOT NULL,
+        members INTEGER NOT NULL,
+        exits INTEGER NOT NULL,
+        released_at INTEGER
+    ) WITHOUT ROWID;
+
+    -- Alerts that were told and are not over.
+    CREATE TABLE alerts (
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        text TEXT NOT NULL,
+        since INTEGER NOT NULL,
+        PRIMARY KEY (kind, subject)
+    ) WITHOUT ROWID;
+
+    -- Running totals, for the summary, the metrics and the accounts of `changes == receipts`.
+    CREATE TABLE totals (
+        name TEXT PRIMARY KEY,
+        count INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
+"""What makes each version of the file from the one before it."""
+
+VERSION: Final = len(MIGRATIONS)
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Brings a ledger up to date, in one transaction a version.
+
+    Raises:
+      ConfigurationError: it was written by a newer release, or is no ledger.
+    """
+    try:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.DatabaseError as problem:
+        raise ConfigurationError(f"{path} is not a ledger ({problem}); name another") from problem
+    if found > VERSION:
+        raise ConfigurationError(
+            f"{path} was written by a newer release (version {found}, this one knows"
+            f" {VERSION}); upgrade outreach-activation"
+        )
+    if found == 0 and tables:
+        raise ConfigurationError(f"{path} is a database, but no ledger; name another file")
+    for version in range(found, VERSION):
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+        )

@@ -1,0 +1,126 @@
+"""Opening a ledger: one process works on it at a time, any number look."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from pipeline.ledger.schema import VERSION, migrate
+from transforms.errors import ConfigurationError
+
+BUSY_SECONDS = 30.0
+"""How long a transaction waits for another thread's to end."""
+
+
+def connect(path: str) -> sqlite3.Connection:
+    """A connection of one thread to a ledger that was prepared.
+
+    A commit is safe from the death of the process; `durable` makes it safe from that of the
+    machine, which only what is acknowledged elsewhere has to be.
+    """
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    return connection
+
+
+@contextmanager
+def owned(path: str) -> Iterator[None]:
+    """Prepares a ledger and holds it for this process until the block ends.
+
+    Raises:
+      ConfigurationError: another process holds it, it cannot be written, it was written by a
+        newer release, or is no ledger.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as problem:
+        raise ConfigurationError(f"ledger {path}: {problem.strerror}") from problem
+    try:
+        _lock(descriptor, path)
+        _prepare(path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, path: str) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as taken:
+        owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+        raise ConfigurationError(
+            f"ledger {path} is in use by process {owner}; stop that one, or name another ledger"
+        ) from taken
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _prepare(path: str) -> None:
+    try:
+        # Receipts and dead letters hold what people are interested in: for the owner only.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = connect(path)
+    except (OSError, sqlite3.DatabaseError) as problem:
+        raise ConfigurationError(f"ledger {path}: {problem}; name another file") from problem
+    try:
+        migrate(connection, path)
+    finally:
+        connection.close()
+
+
+@contextmanager
+def looked_at(path: str) -> Iterator[sqlite3.Connection]:
+    """A connection that only reads, whoever works on the ledger meanwhile.
+
+    Raises:
+      ConfigurationError: there is no ledger, or not one of this release.
+    """
+    if not Path(path).is_file():
+        raise ConfigurationError(f"there is no ledger at {path}; is the path right?")
+    connection = sqlite3.connect(
+        f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
+    )
+    try:
+        try:
+            (found,) = connection.execute("PRAGMA user_version").fetchone()
+        except sqlite3.DatabaseError as problem:
+            raise ConfigurationError(f"{path} is not a ledger ({problem})") from problem
+        if found != VERSION:
+            raise ConfigurationError(
+                f"{path} is of version {found}, and this release reads {VERSION};"
+                " start the job once to bring an older one up to date"
+            )
+        yield connection
+    finally:
+        connection.close()
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, *, durable: bool = False) -> Iterator[None]:
+    """All of a block, or none of it.
+
+    Args:
+      connection: of this thread.
+      durable: on the disk before the block is left; for what will be acknowledged.
+    """
+    if durable:
+        connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    else:
+        connection.execute("COMMIT")
+    finally:
+        if durable:
+            connection.execute("PRAGMA synchronous = NORMAL")

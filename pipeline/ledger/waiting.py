@@ -1,0 +1,214 @@
+"""What waits to be sent: one value a field, one place in the queue a prospect."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.ledger.history import record
+from pipeline.ledger.inbox import BACKFILL, LIVE
+from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome, Patch
+from transforms.fold import Held, Known, gather, settle, weigh
+
+BACKFILL_SHARE = 10
+"""One prospect in so many is of the backfill while live ones wait, lest it starve."""
+_VARIABLES = 30_000
+
+
+@dataclass(slots=True)
+class Intake:
+    """What one run of read, parse and map gave, and how it came in.
+
+    Attributes:
+      changes: mapped.
+      outcomes: of those that ended there, such as values that fit no field.
+      lane: of all of them.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    lane: int = LIVE
+
+
+def take_in(
+    connection: sqlite3.Connection, intake: Intake, now: int, hold_micros: int
+) -> None:
+    """Folds changes into what waits, within a transaction of the caller's.
+
+    What a newer change overtakes, what is older than what its field holds, and what its field
+    holds already gets its receipt here and now, and never costs a request.
+    """
+    held: dict[int, Held] = {}
+    lost = gather(held, intake.changes)
+    prospects = list(held)
+    for change in _waiting(connection, prospects):
+        lost += gather(held, [change])
+    known = _known(connection, prospects)
+    due: list[Change] = []
+    unchanged: list[Change] = []
+    for outreach_id, slots in held.items():
+        winners, behind = settle(slots)
+        weighed = weigh(winners, known.setdefault(outreach_id, {}))
+        lost += behind + weighed.superseded
+        due += weighed.due
+        unchanged += weighed.unchanged
+    _replace(connection, prospects, due, unchanged, now)
+    _enqueue(connection, prospects, due, intake.lane, now, now + hold_micros)
+    outcomes = [*intake.outcomes, Outcome(SUPERSEDED, lost, now), Outcome(UNCHANGED, unchanged, now)]
+    record(connection, [outcome for outcome in outcomes if outcome.changes])
+
+
+def next_patches(
+    connection: sqlite3.Connection, user: str, most: int, now: int
+) -> list[Patch]:
+    """The prospects of a user whose turn it is, with what each is to be sent as of now.
+
+    Live before backfill, and within a lane by the time they are due; of every ten at most one
+    is of the backfill while live ones wait.
+    """
+    live = _turns(connection, user, LIVE, most, now)
+    backfill = _turns(connection, user, BACKFILL, most, now)
+    share = max(most - len(live), min(len(backfill), -(-most // BACKFILL_SHARE)))
+    turns = live[: most - min(share, len(backfill))] + backfill[:share]
+    changes: dict[int, list[Change]] = {outreach_id: [] for outreach_id, _, _ in turns}
+    for change in _waiting(connection, list(changes), unheld=True):
+        changes[change.outreach_id].append(change)
+    return [
+        Patch(outreach_id, user, changes[outreach_id], attempts, troubled_since)
+        for outreach_id, attempts, troubled_since in turns
+        if changes[outreach_id]
+    ]
+
+
+def postpone(connection: sqlite3.Connection, patches: Iterable[Patch], due_at: int) -> None:
+    """Has prospects wait for a time, with the trouble they met; a transaction of its own."""
+    connection.executemany(
+        "UPDATE queue SET due_at = max(due_at, ?), attempts = ?, troubled_since = ?"
+        " WHERE outreach_id = ?",
+        (
+            (patch.not_before or due_at, patch.attempts, patch.troubled_since, patch.outreach_id)
+            for patch in patches
+        ),
+    )
+
+
+def next_due(connection: sqlite3.Connection, users: Iterable[str]) -> int | None:
+    """When the next prospect of any of these users is due; None where none waits."""
+    found = [
+        connection.execute("SELECT min(due_at) FROM queue WHERE user = ?", (user,)).fetchone()[0]
+        for user in users
+    ]
+    return min((due for due in found if due is not None), default=None)
+
+
+def _turns(
+    connection: sqlite3.Connection, user: str, lane: int, most: int, now: int
+) -> list[tuple[int, int, int | None]]:
+    return connection.execute(
+        "SELECT outreach_id, attempts, troubled_since FROM queue AS q"
+        " WHERE user = ? AND lane = ? AND due_at <= ? AND EXISTS ("
+        "  SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id AND NOT EXISTS ("
+        "   SELECT 1 FROM held WHERE held.segment = w.segment AND held.released_at IS NULL))"
+        " ORDER BY due_at LIMIT ?",
+        (user, lane, now, most),
+    ).fetchall()
+
+
+def _waiting(
+    connection: sqlite3.Connection, prospects: Sequence[int], *, unheld: bool = False
+) -> Iterable[Change]:
+    only = (
+        " AND NOT EXISTS (SELECT 1 FROM held WHERE held.segment = waiting.segment"
+        " AND held.released_at IS NULL)"
+        if unheld
+        else ""
+    )
+    for some in _chunks(prospects):
+        for row in connection.execute(
+            "SELECT change_id, outreach_id, user, field, value, segment, namespace, origin,"
+            f" event_time, sequence, retry FROM waiting WHERE outreach_id IN ({_marks(some)}){only}",
+            some,
+        ):
+            yield Change(*row[:-1], retry=bool(row[-1]))
+
+
+def _known(
+    connection: sqlite3.Connection, prospects: Sequence[int]
+) -> dict[int, dict[str, Known]]:
+    known: dict[int, dict[str, Known]] = {}
+    for some in _chunks(prospects):
+        for outreach_id, name, *rest in connection.execute(
+            "SELECT outreach_id, field, value, event_time, sequence FROM known"
+            f" WHERE outreach_id IN ({_marks(some)})",
+            some,
+        ):
+            known.setdefault(outreach_id, {})[name] = Known(*rest)
+    return known
+
+
+def _replace(
+    connection: sqlite3.Connection,
+    prospects: Sequence[int],
+    due: Sequence[Change],
+    unchanged: Iterable[Change],
+    now: int,
+) -> None:
+    received: dict[tuple[int, str, str], int] = {}
+    for some in _chunks(prospects):
+        marks = _marks(some)
+        for outreach_id, name, change_id, at in connection.execute(
+            "SELECT outreach_id, field, change_id, received_at FROM waiting"
+            f" WHERE outreach_id IN ({marks})",
+            some,
+        ):
+            received[outreach_id, name, change_id] = at
+        connection.execute(f"DELETE FROM waiting WHERE outreach_id IN ({marks})", some)
+    connection.executemany(
+        "INSERT INTO waiting (change_id, outreach_id, user, field, value, segment, namespace,"
+        " origin, event_time, sequence, retry, received_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (*change, received.get((change.outreach_id, change.field, change.change_id), now))
+            for change in due
+        ),
+    )
+    # What is unchanged is news all the same: something older must not undo it.
+    connection.executemany(
+        "UPDATE known SET event_time = ?, sequence = ?, heard_at = ?"
+        " WHERE outreach_id = ? AND field = ?",
+        (
+            (change.event_time, change.sequence, now, change.outreach_id, change.field)
+            for change in unchanged
+        ),
+    )
+
+
+def _enqueue(
+    connection: sqlite3.Connection,
+    prospects: Sequence[int],
+    due: Iterable[Change],
+    lane: int,
+    now: int,
+    due_at: int,
+) -> None:
+    users = {change.outreach_id: change.user for change in due}
+    connection.executemany(
+        "INSERT INTO queue (outreach_id, user, lane, since, due_at) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (outreach_id) DO UPDATE SET user = excluded.user,"
+        " lane = min(lane, excluded.lane)",
+        ((outreach_id, user, lane, now, due_at) for outreach_id, user in users.items()),
+    )
+    connection.executemany(
+        "DELETE FROM queue WHERE outreach_id = ?",
+        ((outreach_id,) for outreach_id in prospects if outreach_id not in users),
+    )
+
+
+def _chunks(prospects: Sequence[int]) -> Iterable[Sequence[int]]:
+    for start in range(0, len(prospects), _VARIABLES):
+        yield prospects[start : start + _VARIABLES]
+
+
+def _marks(some: Sequence[int]) -> str:
+    return ",".join("?" * len(some))
