@@ -21,7 +21,7 @@ from pipeline.sandbox.web import Web
 
 T = TypeVar("T")
 
-_STOP_SECONDS = 1.0
+_STOP_SECONDS = 0.25
 _MAX_LINE_BYTES = 2**20
 
 

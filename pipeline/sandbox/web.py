@@ -69,7 +69,7 @@ class Web:
         asked = Asked(
             request.method,
             request.path,
-            request.rel_url.raw_query_string,
+            "" if secret else request.rel_url.raw_query_string,
             request.headers.get("Content-Type", ""),
             request.headers.get("Authorization", ""),
             await request.read(),
