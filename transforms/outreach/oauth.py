@@ -14,7 +14,7 @@ from http import HTTPStatus
 from math import inf
 from typing import Final
 
-from transforms.errors import CredentialError, Trouble
+from transforms.errors import ActivationError, CredentialError, Trouble
 from transforms.outreach.client import OutreachClient, Reply
 from transforms.outreach.complaints import read_complaint
 from transforms.outreach.environment import read_variable
@@ -113,7 +113,8 @@ class OAuthCredential:
         """Exchanges an authorization code for the first tokens and stores them.
 
         Raises:
-          CredentialError: the code or the application is refused.
+          ActivationError: the code is refused, and another is to be had.
+          CredentialError: the application is refused, or the store cannot be used.
           Trouble: the token endpoint or the store cannot be reached.
         """
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
@@ -177,7 +178,7 @@ class OAuthCredential:
                     known = await self._read()
                     if known.refresh_token != refresh_token and self._adopt(known, now, ""):
                         return
-                problem = self._refusal(reply)
+                problem = self._refusal(reply, renewing=bool(refresh_token))
                 if reply.status == HTTPStatus.TOO_MANY_REQUESTS and wait_seconds is not None:
                     wait_seconds = REQUEST_EVERY_SECONDS
             if wait_seconds is None:
@@ -196,14 +197,20 @@ class OAuthCredential:
         async with self._client as client:
             return await client.post_form(TOKEN_PATH, form)
 
-    def _refusal(self, reply: Reply) -> str:
+    def _refusal(self, reply: Reply, *, renewing: bool) -> str:
         """What an unsuccessful answer says, if it may pass.
 
         Raises:
           CredentialError: it will not.
+          ActivationError: it will not, and nothing but the code is to blame.
         """
         said = read_complaint(reply.body).text or f"status {reply.status}"
         match reply.status:
+            case HTTPStatus.BAD_REQUEST if not renewing:
+                raise ActivationError(
+                    f"Outreach refuses the authorization code of {self._user!r} ({said});"
+                    " a code works once and for some minutes: run connect again"
+                )
             case HTTPStatus.BAD_REQUEST:
                 raise self._reconnect(f"Outreach no longer accepts its grant ({said})")
             case HTTPStatus.UNAUTHORIZED:
