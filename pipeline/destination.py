@@ -29,7 +29,8 @@ from pipeline.destination_rules import contradictions, secrets_written
 from pipeline.destination_values import Line
 from pipeline.refusals import RefusalError, problems_of, shown
 from pipeline.yaml_lines import Document, Problem, read_yaml, spell
-from transforms.errors import ConfigurationError
+from transforms.errors import ActivationError, ConfigurationError
+from transforms.outreach.token_store import open_store
 
 LARGEST_BYTES: Final = 1_048_576
 """A file larger than this is taken for something else, such as the input."""
@@ -236,7 +237,9 @@ def _variable(name: str, environ: Mapping[str, str]) -> SecretStr | str:
 def _private_key(path: str) -> SecretStr | str:
     """The file's text, or what is wrong with it."""
     try:
-        text = Path(path).read_text(encoding="ascii")
+        text = open_store(path).read().decode("ascii")
+    except ActivationError as error:
+        return f"the private key cannot be read ({path}); {error}"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         return f"the private key cannot be read ({path}: {reason}); put the app's key there"

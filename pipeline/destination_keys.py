@@ -13,7 +13,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from pipeline.destination_values import BaseUrl, FilePath, Line, Variable, Webhook
+from pipeline.destination_values import (
+    BaseUrl,
+    FilePath,
+    Line,
+    RedirectUri,
+    Variable,
+    Webhook,
+)
 from pipeline.refusals import RefusalError
 
 
@@ -77,6 +84,13 @@ class OAuth(Section):
         description="File that keeps this user's tokens, beside the destination file."
         " The connect command writes the first ones.",
         examples=["ops-token.json"],
+    )
+    redirect_uri: RedirectUri | None = Field(
+        None,
+        description="Where connect is sent its answer: one of the application's redirect URIs."
+        " A free port of this machine if left out.",
+        examples=["http://localhost:8910/callback"],
+        json_schema_extra={"pattern": "^https?://"},
     )
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 
 from pipeline.refusals import RefusalError, looks_secret, nearest
 from transforms.outreach.fields import CUSTOM_FIELDS, CUSTOM_MAX_LENGTH, PROSPECT_FIELDS
+from transforms.outreach.token_store import SECRET_PREFIX
 
 TARGETS: Final = tuple(
     name for name, field in PROSPECT_FIELDS.items() if field.writable and name != "emails"
@@ -74,10 +75,10 @@ def _beside(value: str, info: ValidationInfo) -> str:
     """Takes a relative path from the folder of the destination file, if that is known."""
     if not value.strip() or not value.isprintable():
         raise RefusalError("must be the path of a file", "for example ops-token.json")
+    if "://" in value or value.startswith(SECRET_PREFIX):
+        return value  # It is in no folder.
     folder = (info.context or {}).get("folder", "")
-    if "://" in folder:
-        return value if "://" in value else posixpath.join(folder, value)
-    return str(Path(folder, value))
+    return posixpath.join(folder, value) if "://" in folder else str(Path(folder, value))
 
 
 def _loopback(host: str) -> bool:
@@ -121,6 +122,17 @@ def _webhook(value: str) -> str:
     return value
 
 
+def redirect_uri(value: str) -> str:
+    """The address that an authorization's answer is sent to, if it can be one.
+
+    Raises:
+      RefusalError: it is no address, or not encrypted although it leaves this machine.
+    """
+    if _address(value).fragment:
+        raise RefusalError("must be without a fragment", "remove the # and what follows it")
+    return value
+
+
 def _target(name: str) -> str:
     if name in TARGETS:
         return name
@@ -159,6 +171,7 @@ MappingId = Annotated[
     ),
 ]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
+RedirectUri = Annotated[str, AfterValidator(redirect_uri)]
 Webhook = Annotated[str, AfterValidator(_webhook)]
 Target = Annotated[str, AfterValidator(_target)]
 Value = Annotated[str, Field(max_length=CUSTOM_MAX_LENGTH)] | None

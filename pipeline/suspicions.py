@@ -11,6 +11,7 @@ from pipeline.destination import Destination
 from pipeline.destination_keys import BearerAuth, OAuth, S2SAuth, User
 from pipeline.destination_mapping import Audience
 from pipeline.yaml_lines import Path, Problem
+from transforms.outreach.token_store import SECRET_PREFIX
 
 OUTREACH_REQUESTS_PER_HOUR = 10_000
 """What Outreach allows each user unless it has agreed to more (its API documentation)."""
@@ -60,6 +61,8 @@ def _files(user: User, path: Path) -> Iterator[tuple[Path, str]]:
             key = "private_key_file"
         case _:
             return
+    if file.startswith(SECRET_PREFIX):
+        return
     try:
         mode = os.stat(file).st_mode  # noqa: PTH116 - the path may be any text
     except (OSError, ValueError):
