@@ -7,6 +7,10 @@ import click
 from pipeline.options import CommandGroup, Later
 
 COMMANDS = {
+    "connect": Later(
+        "pipeline.connect:connect_command",
+        "Connects one Outreach user by OAuth, and stores the tokens.",
+    ),
     "replay": Later(
         "pipeline.replay:replay_command",
         "Delivers the audience changes in files, and ends when each has its outcome.",
