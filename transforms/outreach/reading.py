@@ -10,7 +10,7 @@ from transforms.elements import Change
 from transforms.outreach.replies import Fate, Verdict
 
 READ_LEAST = 100
-"""Waiting prospects from which on one request to read them is cheap: one in a hundred."""
+"""Prospects from which on one request to read them is cheap: one in a hundred."""
 VAIN_MOST = 2
 """Readings in a row that spared nothing, after which most chunks are not read."""
 SELDOM = 10
@@ -29,9 +29,9 @@ class Reading:
         self._vain = 0
         self._skipped = 0
 
-    def is_worth_it(self, waiting: int) -> bool:
-        """Whether to read the next of so many waiting prospects."""
-        if self._refused or waiting < READ_LEAST:
+    def is_worth_it(self, unread: int) -> bool:
+        """Whether to read so many prospects that one request can ask for."""
+        if self._refused or unread < READ_LEAST:
             return False
         if self._vain < VAIN_MOST:
             return True
@@ -40,7 +40,7 @@ class Reading:
 
     def learn(self, verdict: Verdict, spared: int) -> None:
         """What came of a reading: how it was answered, and how many requests it spared."""
-        if verdict.fate is Fate.ACCEPTED:
+        if verdict.fate in (Fate.ACCEPTED, Fate.TROUBLE):
             self._vain = 0 if spared else self._vain + 1
         elif verdict.fate in (Fate.REFUSED, Fate.FIELD_REFUSED, Fate.PAUSE):
             self._refused = True
@@ -62,6 +62,12 @@ def split_unchanged(
     due: list[Change] = []
     unchanged: list[Change] = []
     for change in changes:
-        held = change.field in values and values[change.field] == orjson.loads(change.value)
+        held = change.field in values and _same(values[change.field], orjson.loads(change.value))
         (unchanged if held else due).append(change)
     return due, unchanged
+
+
+def _same(held: object, wanted: object) -> bool:
+    # As JSON tells them apart: to Python, true equals 1.
+    sort = orjson.OPT_SORT_KEYS
+    return held == wanted and orjson.dumps(held, option=sort) == orjson.dumps(wanted, option=sort)
