@@ -11,6 +11,8 @@ from transforms.outreach.replies import RateLimits
 class Allotment:
     """Stands in for a `Budget` whose requests were taken, and recorded, before.
 
+    Never more than was granted is sent, and less as soon as the server says that less is left.
+
     Args:
       budget: of which they were taken; it learns from the answers.
       granted: how many may be sent.
@@ -19,7 +21,6 @@ class Allotment:
     def __init__(self, budget: Budget, granted: int) -> None:
         self._budget = budget
         self._left = granted
-        self._ended = False
 
     @property
     def answers(self) -> int:
@@ -33,8 +34,10 @@ class Allotment:
 
     def take(self, wanted: int, now: float) -> tuple[int, float]:
         """As of `Budget`; once all is spent, or the server refused, there is no more to come."""
-        del now
-        granted = 0 if self._ended else min(wanted, self._left)
+        # All that is left is taken anew: what was said since the grant may allow less of it.
+        self._budget.give_back(self._left)
+        self._left, _ = self._budget.take(self._left, now)
+        granted = min(wanted, self._left)
         self._left -= granted
         return granted, 0.0 if granted >= wanted else math.inf
 
@@ -52,13 +55,12 @@ class Allotment:
 
     def exhausted(self, until: float, now: float) -> None:
         """As of `Budget`; ends the turn."""
-        self._ended = True
         self._budget.exhausted(until, now)
 
     def available(self, now: float) -> int:
         """Requests of this turn that are left."""
         del now
-        return 0 if self._ended else self._left
+        return self._left
 
     def needs_probe(self, now: float) -> bool:
         """As of `Budget`."""
