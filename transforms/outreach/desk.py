@@ -15,8 +15,11 @@ from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach.allotment import Allotment
 from transforms.outreach.auth import Auth, Credential
-from transforms.outreach.client import OutreachClient
-from transforms.outreach.sender import Delivery, Sender, Standing
+from transforms.outreach.client import OutreachClient, Timeouts
+from transforms.outreach.delivery import Delivery, Standing
+from transforms.outreach.patience import Patience
+from transforms.outreach.reading import Reading
+from transforms.outreach.sender import Sender
 
 TICK_SECONDS = 0.2
 """How often outcomes are handed on, and standings told, while requests are under way."""
@@ -49,6 +52,15 @@ class Left:
     paused: CredentialError | None
 
 
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """What a worker keeps of a user from one delivery to the next."""
+
+    credential: Credential
+    patience: Patience
+    reading: Reading
+
+
 class Desk:
     """Opens an event loop and an HTTP session, to be closed with `close`.
 
@@ -56,15 +68,27 @@ class Desk:
       base_url: of the API, without a trailing slash.
       delivery: how patches are sent.
       clock: seconds since the epoch.
+      timeouts: of each request.
+
+    Attributes:
+      requests: sent by deliveries that have ended.
+      throttled: of them, those that were answered 429.
+      throttled_seconds: that these deliveries spent with work to send and nothing allowed.
     """
 
-    def __init__(self, base_url: str, delivery: Delivery, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        delivery: Delivery,
+        clock: Callable[[], float],
+        timeouts: Timeouts | None = None,
+    ) -> None:
         self._base_url = base_url
         self._delivery = delivery
         self._clock = clock
         self._runner = asyncio.Runner()
-        self._client = OutreachClient(base_url)
-        self._credentials: dict[str, Credential] = {}
+        self._client = OutreachClient(base_url, timeouts=timeouts)
+        self._known: dict[str, Acquaintance] = {}
         self.requests = 0
         self.throttled = 0
         self.throttled_seconds = 0.0
@@ -83,6 +107,8 @@ class Desk:
     ) -> Iterator[Outcome | Left]:
         """Delivers each user's patches; blocks until each has ended.
 
+        Whoever does not read to the end gives up the rest: requests in flight are cancelled.
+
         Args:
           patches: by user.
           budgets: by the user's name; spent and corrected in place.
@@ -94,25 +120,9 @@ class Desk:
         """
         outcomes: list[Outcome] = []
         senders = {
-            access: Sender(
-                access.name,
-                self._client,
-                self._credential(access),
-                budgets[access.name],
-                self._delivery,
-                outcomes.append,
-                self._clock,
-            )
+            access: self._sender(access, budgets[access.name], outcomes.append)
             for access in patches
         }
-
-        async def tick(tasks: Iterable[asyncio.Task[list[Patch]]]) -> bool:
-            done, pending = await asyncio.wait(
-                tasks, timeout=TICK_SECONDS, return_when=asyncio.FIRST_EXCEPTION
-            )
-            for task in done:
-                task.result()
-            return not pending
 
         async def start() -> list[asyncio.Task[list[Patch]]]:
             return [
@@ -121,26 +131,64 @@ class Desk:
             ]
 
         tasks = self._runner.run(start())
-        ended = not tasks
-        while not ended:
-            ended = self._runner.run(tick(tasks))
-            ready, outcomes[:] = list(outcomes), []
-            yield from ready
-            if watch is not None and watch([sender.standing() for sender in senders.values()]):
-                for sender in senders.values():
-                    sender.stop()
+        try:
+            ended = not tasks
+            while not ended:
+                ended = self._runner.run(_tick(tasks))
+                ready, outcomes[:] = list(outcomes), []
+                yield from ready
+                if watch is not None and watch([sender.standing() for sender in senders.values()]):
+                    for sender in senders.values():
+                        sender.stop()
+        finally:
+            self._runner.run(_end(tasks))
+            for sender in senders.values():
+                self._count(sender.standing())
         for (access, sender), task in zip(senders.items(), tasks, strict=True):
-            self._count(sender.standing())
             left = task.result()
             if left:
                 yield Left(access.name, left, sender.paused)
 
-    def _credential(self, access: Access) -> Credential:
-        if access.name not in self._credentials:
-            self._credentials[access.name] = access.auth.credential(access.name, self._base_url)
-        return self._credentials[access.name]
+    def _sender(
+        self, access: Access, budget: Budget | Allotment, emit: Callable[[Outcome], None]
+    ) -> Sender:
+        name = access.name
+        if name not in self._known:
+            self._known[name] = Acquaintance(
+                access.auth.credential(name, self._base_url),
+                Patience(self._delivery.in_flight),
+                Reading(),
+            )
+        known = self._known[name]
+        return Sender(
+            name,
+            self._client,
+            known.credential,
+            budget,
+            self._delivery,
+            emit,
+            self._clock,
+            patience=known.patience,
+            reading=known.reading,
+        )
 
     def _count(self, standing: Standing) -> None:
         self.requests += standing.requests
         self.throttled += standing.throttled
         self.throttled_seconds += standing.throttled_seconds
+
+
+async def _tick(tasks: Sequence[asyncio.Task[list[Patch]]]) -> bool:
+    """Gives the tasks a moment; returns whether all have ended, raises what one raised."""
+    done, pending = await asyncio.wait(
+        tasks, timeout=TICK_SECONDS, return_when=asyncio.FIRST_EXCEPTION
+    )
+    for task in done:
+        task.result()
+    return not pending
+
+
+async def _end(tasks: Sequence[asyncio.Task[list[Patch]]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -8,11 +8,12 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from transforms.clock import micros
 from transforms.elements import Change, Patch
-from transforms.fold import gather, settle
+from transforms.fold import Held, gather, settle, slot
 
 
 @dataclass(slots=True, eq=False)
@@ -25,6 +26,7 @@ class Work:
       rest: what further requests carry, where a refusal had to be narrowed down.
       attempts: troubles met, one after the other.
       troubled_since: when the first of them was met.
+      not_before: when it may be tried again.
       read: whether it need not be read before it is sent, mostly because it was.
     """
 
@@ -33,6 +35,7 @@ class Work:
     rest: list[list[Change]] = field(default_factory=list)
     attempts: int = 0
     troubled_since: float | None = None
+    not_before: float = 0.0
     read: bool = False
 
     def all_changes(self) -> list[Change]:
@@ -44,7 +47,8 @@ class Queue:
     """Waiting work in the order of arrival; what met trouble waits apart for its time.
 
     Never longer than there are distinct prospects: what comes for one that waits is merged
-    into what waits, and what comes for one in flight waits until that is answered.
+    into what waits, and what comes for one in flight waits until that is answered, unless
+    what is in flight is newer.
     """
 
     def __init__(self) -> None:
@@ -53,7 +57,7 @@ class Queue:
         self._waiting: dict[int, Work] = {}
         self._in_flight: dict[int, Work] = {}
         self._behind: dict[int, Work] = {}
-        self._ticket = 0
+        self._ticket = itertools.count()
 
     def __len__(self) -> int:
         """Prospects with work that waits; those in flight are not counted."""
@@ -75,24 +79,40 @@ class Queue:
         return len(self._delayed)
 
     def add(self, patch: Patch) -> list[Change]:
-        """Puts a patch in the queue; returns the changes that this made superfluous."""
-        place = self._behind if patch.outreach_id in self._in_flight else self._waiting
+        """Puts a patch in the queue; returns the changes that this made superfluous.
+
+        What it met before counts on. Of several patches for one prospect, the first decides
+        when that is tried again.
+        """
+        lost: list[Change] = []
+        added = Work(patch.outreach_id, list(patch.changes), attempts=patch.attempts)
+        if patch.troubled_since is not None:
+            added.troubled_since = patch.troubled_since / 1_000_000
+        place = self._waiting
+        flying = self._in_flight.get(patch.outreach_id)
+        if flying is not None:
+            place = self._behind
+            # What is older than a value on its way must not be sent after it.
+            added.changes, lost = _newer(patch.changes, flying.all_changes())
+            if not added.changes:
+                return lost
         work = place.get(patch.outreach_id)
-        if work is None:
-            work = Work(patch.outreach_id, list(patch.changes))
-            place[patch.outreach_id] = work
-            if place is self._waiting:
-                self._ready.append(work)
-            return []
-        return _merge(work, patch.changes)
+        if work is not None:
+            return lost + _merge(work, added)
+        place[patch.outreach_id] = added
+        if place is self._waiting:
+            self._put(added, patch.not_before / 1_000_000)
+        return lost
 
     def take(self) -> Work:
         """The work that waited longest, from now on in flight."""
         return self._depart(self._ready.popleft())
 
-    def next_is_unread(self) -> bool:
-        """Whether the next to be taken was not read yet."""
-        return bool(self._ready) and not self._ready[0].read
+    def unread(self, most: int) -> int:
+        """How many of the next `most` were not read yet; none if the next of all was."""
+        if not self._ready or self._ready[0].read:
+            return 0
+        return sum(not work.read for work in itertools.islice(self._ready, most))
 
     def take_unread(self, most: int) -> list[Work]:
         """The unread among the next `most`, from now on in flight and counted as read."""
@@ -126,22 +146,36 @@ class Queue:
     def later(self, work: Work, until: float) -> list[Change]:
         """A work in flight waits until a time; returns what that made superfluous."""
         lost = self._return(work)
-        self._ticket += 1
-        heapq.heappush(self._delayed, (until, self._ticket, work))
+        self._put(work, until)
         return lost
 
     def wake(self, now: float) -> float | None:
         """Readies what has waited long enough; returns when the next of the others is due."""
         while self._delayed and self._delayed[0][0] <= now:
-            self._ready.appendleft(heapq.heappop(self._delayed)[2])
+            work = heapq.heappop(self._delayed)[2]
+            work.not_before = 0.0
+            self._ready.appendleft(work)
         return self._delayed[0][0] if self._delayed else None
 
-    def clear(self) -> Iterator[Work]:
-        """Takes out all that waits."""
-        left = [*self._waiting.values(), *self._behind.values()]
+    def clear(self, user: str, not_before: float = 0.0) -> list[Patch]:
+        """Takes out all that waits, with what it met: first what was ready, in its order.
+
+        Args:
+          user: whose queue this is.
+          not_before: when the first of it may be sent.
+        """
+        delayed = [work for _, _, work in sorted(self._delayed)]
+        left = [*self._ready, *delayed, *self._behind.values()]
         for place in (self._ready, self._delayed, self._waiting, self._behind):
             place.clear()
-        yield from left
+        return [_as_patch(work, user, max(work.not_before, not_before)) for work in left]
+
+    def _put(self, work: Work, not_before: float) -> None:
+        work.not_before = not_before
+        if not_before:
+            heapq.heappush(self._delayed, (not_before, next(self._ticket), work))
+        else:
+            self._ready.append(work)
 
     def _depart(self, work: Work) -> Work:
         del self._waiting[work.outreach_id]
@@ -152,13 +186,37 @@ class Queue:
         del self._in_flight[work.outreach_id]
         self._waiting[work.outreach_id] = work
         behind = self._behind.pop(work.outreach_id, None)
-        return _merge(work, behind.changes) if behind is not None else []
+        return _merge(work, behind) if behind is not None else []
 
 
-def _merge(work: Work, changes: Sequence[Change]) -> list[Change]:
-    held: dict[int, dict[str, Change]] = {}
-    lost = gather(held, work.all_changes())
-    lost += gather(held, changes)
+def _merge(work: Work, other: Work) -> list[Change]:
+    held: dict[int, Held] = {}
+    lost = gather(held, work.all_changes() + other.changes)
     winners, behind = settle(held[work.outreach_id])
     work.changes, work.rest, work.read = winners, [], False
+    work.attempts = max(work.attempts, other.attempts)
+    troubled = [at for at in (work.troubled_since, other.troubled_since) if at is not None]
+    work.troubled_since = min(troubled, default=None)
     return lost + behind
+
+
+def _newer(
+    changes: Sequence[Change], others: Sequence[Change]
+) -> tuple[list[Change], list[Change]]:
+    """Of changes, those that none of the others wins over, and the rest."""
+    by_field = {other.field: other for other in others}
+    newer: list[Change] = []
+    older: list[Change] = []
+    for change in changes:
+        other = by_field.get(change.field)
+        held: Held = {} if other is None else {slot(other): other}
+        gather({change.outreach_id: held}, [change])
+        winners, _ = settle(held)
+        (newer if winners[0] is change else older).append(change)
+    return newer, older
+
+
+def _as_patch(work: Work, user: str, not_before: float) -> Patch:
+    since = None if work.troubled_since is None else micros(work.troubled_since)
+    changes = work.all_changes()
+    return Patch(work.outreach_id, user, changes, work.attempts, since, micros(not_before))

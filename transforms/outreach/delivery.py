@@ -1,0 +1,54 @@
+"""How a user's patches are to be delivered, and how far that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from transforms.errors import CredentialError
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How patches are sent.
+
+    Attributes:
+      in_flight: requests a user may have unanswered at once. Outreach documents no limit.
+      give_up_seconds: how long a patch may meet nothing but server trouble.
+    """
+
+    in_flight: int = 16
+    give_up_seconds: float = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a sender is doing, for people and for metrics.
+
+    Attributes:
+      user: name of the Outreach user.
+      waiting: prospects in the queue, those in flight apart.
+      troubled: of them, those that wait to be tried again.
+      in_flight: requests without an answer.
+      requests: sent so far.
+      throttled: answers of 429 so far.
+      throttled_seconds: spent with work to send and nothing allowed.
+      available: requests the budget would allow now.
+      allowance: requests the budget allows in its window.
+      resumes_at: when waiting ends, seconds since the epoch; None if that is not known, or if
+        it does not wait.
+      waits_for: why it waits; empty if it does not, or only for an answer.
+      paused: what is wrong with the user's credential, if it is paused.
+    """
+
+    user: str
+    waiting: int
+    troubled: int
+    in_flight: int
+    requests: int
+    throttled: int
+    throttled_seconds: float
+    available: int
+    allowance: int
+    resumes_at: float | None
+    waits_for: str
+    paused: CredentialError | None

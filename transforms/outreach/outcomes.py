@@ -1,0 +1,144 @@
+"""What an answer makes of the work it was for: outcomes, or another try; no clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from transforms.clock import micros
+from transforms.elements import DELIVERED, REJECTED, SUPERSEDED, UNCHANGED, Change, Outcome
+from transforms.outreach.patience import retry_time
+from transforms.outreach.queue import Queue, Work
+from transforms.outreach.reading import split_unchanged
+from transforms.outreach.replies import Fate, Verdict
+
+
+class Outcomes:
+    """Ends work in flight or returns it to its queue, by how it was answered.
+
+    Each change in flight ends in one outcome or goes back; none does both.
+
+    Args:
+      user: name of the Outreach user, for receipts.
+      queue: where the work came from.
+      give_up_seconds: how long a patch may meet nothing but server trouble.
+      emit: is called with each outcome.
+    """
+
+    def __init__(
+        self,
+        user: str,
+        queue: Queue,
+        give_up_seconds: float,
+        emit: Callable[[Outcome], None],
+    ) -> None:
+        self._user = user
+        self._queue = queue
+        self._give_up_seconds = give_up_seconds
+        self._emit = emit
+
+    def written(self, work: Work, verdict: Verdict, now: float) -> None:
+        """The request that carried `work.changes` was answered, or met trouble."""
+        match verdict.fate:
+            case Fate.ACCEPTED:
+                self._end(DELIVERED, work.changes, verdict, now)
+                self._proceed(work, now)
+            case Fate.REFUSED:
+                self._end(REJECTED, work.all_changes(), verdict, now)
+                self._queue.done(work)
+            case Fate.FIELD_REFUSED:
+                self._narrow(work, verdict, now)
+            case Fate.TROUBLE:
+                self._retry(work, verdict, now)
+            case _:  # The user's trouble, not this prospect's.
+                self.superseded(self._queue.again(work), now)
+
+    def read(
+        self,
+        chunk: Sequence[Work],
+        verdict: Verdict,
+        values: Mapping[int, Mapping[str, object]],
+        now: float,
+    ) -> int:
+        """A chunk was read: what is so already ends, the rest is next to be sent.
+
+        Args:
+          chunk: in flight together.
+          verdict: on the answer.
+          values: attributes of those prospects that it holds.
+          now: when it came.
+
+        Returns:
+          How many requests that spared.
+        """
+        spared = 0
+        for work in reversed(chunk):
+            due, unchanged = split_unchanged(work.changes, values.get(work.outreach_id, {}))
+            self._end(UNCHANGED, unchanged, verdict, now)
+            if due:
+                work.changes = due
+                # Where it was the user's trouble, the chunk is still to be read.
+                work.read = verdict.fate not in _USERS
+                self.superseded(self._queue.again(work), now)
+            else:
+                spared += 1
+                self._queue.done(work)
+        return spared
+
+    def superseded(self, changes: Sequence[Change], now: float) -> None:
+        """Changes were overtaken in the queue."""
+        if changes:
+            self._emit(Outcome(SUPERSEDED, changes, micros(now)))
+
+    def _proceed(self, work: Work, now: float) -> None:
+        """What a work's request carried is decided; what further requests carry is next."""
+        if not work.rest:
+            self._queue.done(work)
+            return
+        work.changes = work.rest.pop()
+        work.attempts, work.troubled_since = 0, None
+        self.superseded(self._queue.again(work), now)
+
+    def _narrow(self, work: Work, verdict: Verdict, now: float) -> None:
+        """Some value is refused: it is dropped and the rest sent, or it is looked for."""
+        named = [change for change in work.changes if change.field in verdict.fields]
+        if not named and len(work.changes) > 1 and not verdict.fields:
+            middle = len(work.changes) // 2
+            work.rest.append(work.changes[middle:])
+            work.rest.append(work.changes[:middle])
+        elif not named:
+            # It names none of ours: whatever is wrong with the prospect, no patch will pass.
+            self._end(REJECTED, work.changes, verdict, now)
+        else:
+            self._end(REJECTED, named, verdict, now)
+            others = [change for change in work.changes if change not in named]
+            if others:
+                work.rest.append(others)
+        self._proceed(work, now)
+
+    def _retry(self, work: Work, verdict: Verdict, now: float) -> None:
+        work.attempts += 1
+        work.troubled_since = now if work.troubled_since is None else work.troubled_since
+        if now - work.troubled_since >= self._give_up_seconds:
+            self._end(REJECTED, work.all_changes(), verdict, now)
+            self._queue.done(work)
+            return
+        until = retry_time(work.attempts, now, verdict.retry_at)
+        self.superseded(self._queue.later(work, until), now)
+
+    def _end(self, outcome: str, changes: Sequence[Change], verdict: Verdict, now: float) -> None:
+        if changes:
+            failed = outcome == REJECTED
+            self._emit(
+                Outcome(
+                    outcome,
+                    changes,
+                    micros(now),
+                    reason=verdict.reason if failed else None,
+                    detail=verdict.detail if failed else None,
+                    http_status=verdict.status,
+                    user=self._user,
+                )
+            )
+
+
+_USERS = frozenset({Fate.THROTTLED, Fate.MAINTENANCE, Fate.UNAUTHENTICATED})
