@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from pipeline.ends import WriteDeadLetters, WriteLines
 from transforms.coalesce import Coalesce
-from transforms.elements import Outcome
+from transforms.elements import DeadLetter, Outcome, Patch
 from transforms.map import Map
 from transforms.mapping import Plan
 from transforms.parse import Parse
-from transforms.patch import PatchProspects, Rehearse
+from transforms.patch import PatchProspects, PatchResult, Rehearse
 from transforms.receipts import Receipts
 
 
@@ -22,7 +23,6 @@ class Activation:
     """All that a run consists of.
 
     Attributes:
-      source: gives PCollection[Block]; bounded or not decides how the stages expand.
       plan: what goes where.
       coalesce: with its delays set.
       patch: the sending, or its rehearsal.
@@ -30,24 +30,41 @@ class Activation:
       dead_letters: where dead letters go; None to count them only.
     """
 
-    source: beam.PTransform
     plan: Plan
     coalesce: Coalesce
     patch: PatchProspects | Rehearse
-    receipts: str | None
-    dead_letters: str | None
+    receipts: str | None = None
+    dead_letters: str | None = None
 
-    def build(self, pipeline: beam.Pipeline) -> None:
-        """Puts the stages into a pipeline."""
-        blocks = pipeline | "Read" >> self.source
+    def build(self, pipeline: beam.Pipeline, source: beam.PTransform) -> None:
+        """From arrivals to receipts; `source` gives PCollection[Block], bounded or not."""
+        gathered = self.gather(pipeline, source)
+        delivered = self.deliver(gathered.patches)
+        gathered.dead_letters | "Unreadable" >> WriteDeadLetters(self.dead_letters)
+        # Each step writes its own: a Flatten would hold all back until the last one ends.
+        for place, outcomes in enumerate((*gathered.outcomes, delivered.outcomes)):
+            outcomes | f"Settle{place}" >> Settle(self.receipts, self.dead_letters)
+
+    def gather(self, pipeline: beam.Pipeline, source: beam.PTransform) -> Gathered:
+        """The first half: from arrivals to one patch a prospect."""
+        blocks = pipeline | "Read" >> source
         parsed = blocks | "Parse" >> Parse(self.plan.identity, self.plan.sources)
         mapped = parsed.arrived | "Map" >> Map(self.plan)
         coalesced = mapped.changes | "Coalesce" >> self.coalesce
-        patched = coalesced.patches | "Patch" >> self.patch
-        parsed.dead_letters | "Unreadable" >> WriteDeadLetters(self.dead_letters)
-        # Each step writes its own: a Flatten would hold all back until the last one ends.
-        for place, outcomes in enumerate((mapped.outcomes, *coalesced.outcomes, patched.outcomes)):
-            outcomes | f"Settle{place}" >> Settle(self.receipts, self.dead_letters)
+        outcomes = (mapped.outcomes, *coalesced.outcomes)
+        return Gathered(coalesced.patches, outcomes, parsed.dead_letters)
+
+    def deliver(self, patches: PCollection[Patch]) -> PatchResult:
+        """The second half: from patches to what became of them."""
+        return patches | "Patch" >> self.patch
+
+
+class Gathered(NamedTuple):
+    """What the first half of the graph gives."""
+
+    patches: PCollection[Patch]
+    outcomes: tuple[PCollection[Outcome], ...]
+    dead_letters: PCollection[DeadLetter]
 
 
 @dataclass

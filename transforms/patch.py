@@ -7,7 +7,8 @@ unbounded one keeps queue and budget in the user's state and never waits in a ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,16 +23,35 @@ from transforms.budget import Budget
 from transforms.clock import micros, steady
 from transforms.coders import register
 from transforms.elements import DEFERRED, DELIVERED, OUTCOMES, SUPERSEDED, Change, Outcome, Patch
+from transforms.outreach.allotment import Allotment
 from transforms.outreach.desk import Access, Desk, Watch
 from transforms.outreach.sender import Delivery
 
 
-class Kept(NamedTuple):
-    """Work of a paused user: neither lost nor refused, it waits for a mended credential.
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """What a bounded patch stage sends with.
 
     Attributes:
-      user: the paused user's name.
-      problem: what is wrong, and what mends it; for people.
+      desk: open.
+      budgets: by user name; spent and corrected in place.
+      lasting: whether it outlives the stage. What its senders leave undone is then kept, and
+        not deferred, since whoever lent it will come again.
+      until: seconds since the epoch from which on no request is started.
+    """
+
+    desk: Desk
+    budgets: Mapping[str, Budget | Allotment]
+    lasting: bool = False
+    until: float = math.inf
+
+
+class Kept(NamedTuple):
+    """Work that was left undone: neither lost nor refused.
+
+    Attributes:
+      user: the user's name.
+      problem: why the user was paused, and what mends it; empty where it was not.
       patches: what has no outcome.
     """
 
@@ -69,6 +89,7 @@ class PatchProspects(beam.PTransform):
       accesses: the users; a patch of any other fails the bundle.
       delivery: how patches are sent.
       watch: see `Watch`; picklable.
+      outlet: gives what a bounded stage sends with; None for one of its own. Picklable.
       clock: seconds since the epoch.
     """
 
@@ -76,6 +97,7 @@ class PatchProspects(beam.PTransform):
     accesses: Sequence[Access]
     delivery: Delivery = field(default_factory=Delivery)
     watch: Watch | None = None
+    outlet: Callable[[], Outlet] | None = None
     clock: Callable[[], float] = steady
 
     def expand(self, patches: PCollection[Patch]) -> PatchResult:
@@ -84,7 +106,10 @@ class PatchProspects(beam.PTransform):
         if patches.is_bounded:
             grouped = by_user | "GroupByUser" >> beam.GroupByKey()
             deliver = DeliverDoFn(
-                self.base_url, self.accesses, self.delivery, self.watch, self.clock
+                self.outlet or OwnOutlet(self.base_url, self.accesses, self.delivery, self.clock),
+                self.accesses,
+                self.watch,
+                self.clock,
             )
             typed = beam.ParDo(deliver).with_output_types(Outcome, kept=Kept)
             sent = grouped | "Deliver" >> typed.with_outputs("kept", main="outcomes")
@@ -116,6 +141,21 @@ def by_user_name(patch: Patch) -> tuple[str, Patch]:
     return patch.user, patch
 
 
+@dataclass(frozen=True)
+class OwnOutlet:
+    """Opens an outlet for one worker, with budgets of which nothing is known to be spent."""
+
+    base_url: str
+    accesses: Sequence[Access]
+    delivery: Delivery
+    clock: Callable[[], float]
+
+    def __call__(self) -> Outlet:
+        """A new outlet, to be closed by whoever asked for it."""
+        budgets = {access.name: Budget(access.budget) for access in self.accesses}
+        return Outlet(Desk(self.base_url, self.delivery, self.clock), budgets)
+
+
 class DeliverDoFn(beam.DoFn):
     """Delivers the patches of all the users of a bundle, side by side, and waits for them.
 
@@ -125,25 +165,24 @@ class DeliverDoFn(beam.DoFn):
 
     def __init__(
         self,
-        base_url: str,
+        outlet: Callable[[], Outlet],
         accesses: Sequence[Access],
-        delivery: Delivery,
         watch: Watch | None,
         clock: Callable[[], float],
     ) -> None:
-        self._base_url = base_url
+        self._make_outlet = outlet
         self._accesses = {access.name: access for access in accesses}
-        self._delivery = delivery
         self._watch = watch
         self._clock = clock
         self._tally = Tally()
 
     def setup(self) -> None:  # noqa: D102
-        self._desk = Desk(self._base_url, self._delivery, self._clock)
-        self._budgets = {name: Budget(access.budget) for name, access in self._accesses.items()}
+        self._outlet = self._make_outlet()
+        self._tally.begin(self._outlet.desk)
 
     def teardown(self) -> None:  # noqa: D102
-        self._desk.close()
+        if not self._outlet.lasting:
+            self._outlet.desk.close()
 
     def start_bundle(self) -> None:  # noqa: D102
         self._patches: dict[Access, list[Patch]] = {}
@@ -157,17 +196,21 @@ class DeliverDoFn(beam.DoFn):
         for patches in self._patches.values():
             self._tally.arrived(patches)
             patches.sort(key=_place)
-        for settled in self._desk.deliver(self._patches, self._budgets, self._watch):
+        outlet = self._outlet
+        for settled in outlet.desk.deliver(
+            self._patches, outlet.budgets, self._watch, outlet.until
+        ):
             if isinstance(settled, Outcome):
                 yield from map(_windowed, self._tally.each([settled]))
-            elif settled.paused is None:
+            elif settled.paused is None and not outlet.lasting:
                 left = deferred(settled.patches, self._clock())
                 yield from map(_windowed, self._tally.each(left))
             else:
                 self._tally.kept(settled.patches)
-                kept = Kept(settled.user, str(settled.paused), settled.patches)
+                problem = "" if settled.paused is None else str(settled.paused)
+                kept = Kept(settled.user, problem, settled.patches)
                 yield TaggedOutput("kept", _windowed(kept))
-        self._tally.desk(self._desk)
+        self._tally.desk(outlet.desk)
 
 
 class Tally:
@@ -182,6 +225,10 @@ class Tally:
         self._throttled = Metrics.counter("patch", "throttled")
         self._signal = ThrottlingSignaler(namespace="patch")
         self._told = (0, 0, 0.0)
+
+    def begin(self, desk: Desk) -> None:
+        """What a desk spent before is not this stage's."""
+        self._told = (desk.requests, desk.throttled, desk.throttled_seconds)
 
     def arrived(self, patches: Sequence[Patch]) -> None:
         """Counts what is to be sent."""
