@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import orjson
 
 from pipeline.destination import Destination
@@ -43,6 +46,24 @@ def plan_of(destination: Destination) -> Plan:
 def accesses_of(destination: Destination) -> list[Access]:
     """The users, with where their credentials are read from; no secret among it."""
     return [Access(user.name, auth_of(user), budget_of(user)) for user in destination.users]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which Outreach, and by which users.
+
+    Attributes:
+      base_url: of the API.
+      accesses: the users.
+    """
+
+    base_url: str
+    accesses: Sequence[Access]
+
+    @classmethod
+    def of(cls, destination: Destination) -> Place:
+        """The destination's own."""
+        return cls(destination.outreach.base_url, accesses_of(destination))
 
 
 def delivery_of(destination: Destination) -> Delivery:

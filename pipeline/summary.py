@@ -37,13 +37,6 @@ class Counts:
         return self["patch/out-kept"]
 
     @property
-    def answered(self) -> int:
-        """Changes about which Outreach said something, for or against."""
-        return (
-            self["patch/out-delivered"] + self["patch/out-unchanged"] + self["patch/out-rejected"]
-        )
-
-    @property
     def reasons(self) -> dict[str, int]:
         """Dead letters, by reason."""
         prefix = "dead-letters/"
@@ -63,24 +56,47 @@ class Counts:
         Raises:
           AccountingError: some change has no outcome, or more than one.
         """
-        changes = self["map/out-changes"] + self["map/out-rejected"]
-        outcomes = {name: self[f"receipts/out-{name}"] for name in OUTCOMES}
-        ended = sum(outcomes.values())
-        if changes != ended + self.kept:
-            raise AccountingError(
-                f"{changes} changes went in, {ended} outcomes and {self.kept} kept came out;"
-                " this is a bug: please report it with the destination file and the input"
-            )
-        summary: dict[str, Any] = {
+        totals = {
             "records": self["parse/in-records"],
             "unreadable": self["parse/out-dead-letters"],
             "unmapped": self["map/out-unmapped"],
-            "changes": changes,
-            **outcomes,
+            "changes": self["map/out-changes"] + self["map/out-rejected"],
             "requests": self["patch/requests"],
             "throttled": self["patch/throttled"],
-            "seconds": round(seconds, 3),
+            **{name: self[f"receipts/out-{name}"] for name in OUTCOMES},
         }
-        if dry_run:
-            summary["dry_run"] = True
-        return summary
+        summary = _summary(totals, self.kept, seconds)
+        return {**summary, "dry_run": True} if dry_run else summary
+
+
+def ledger_summary(
+    before: Mapping[str, int], after: Mapping[str, int], waiting: int, seconds: float
+) -> dict[str, Any]:
+    """The summary of what a ledger counted since it had other totals.
+
+    Args:
+      before: totals then, and under ``waiting`` the changes that waited already.
+      after: totals now.
+      waiting: changes that wait now.
+      seconds: that it took.
+
+    Raises:
+      AccountingError: some change has no outcome, or more than one.
+    """
+    totals = {name: after.get(name, 0) - before.get(name, 0) for name in (*_COUNTED, *OUTCOMES)}
+    totals["changes"] += before["waiting"]
+    return _summary(totals, waiting, seconds)
+
+
+_COUNTED = ("records", "unreadable", "unmapped", "changes", "requests", "throttled")
+
+
+def _summary(totals: Mapping[str, int], kept: int, seconds: float) -> dict[str, Any]:
+    ended = sum(totals[name] for name in OUTCOMES)
+    if totals["changes"] != ended + kept:
+        raise AccountingError(
+            f"{totals['changes']} changes went in, {ended} outcomes came out and {kept} changes"
+            " wait; this is a bug: please report it with the destination file and the input"
+        )
+    order = ("records", "unreadable", "unmapped", "changes", *OUTCOMES, "requests", "throttled")
+    return {**{name: totals[name] for name in order}, "seconds": round(seconds, 3)}

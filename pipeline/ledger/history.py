@@ -107,6 +107,22 @@ def totals(connection: sqlite3.Connection) -> Counter[str]:
     return Counter(dict(connection.execute("SELECT name, count FROM totals")))
 
 
+def last_dead_letter(connection: sqlite3.Connection) -> int:
+    """The id of the newest dead letter; 0 where there is none."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM dead_letters").fetchone()
+    return int(last)
+
+
+def reasons(connection: sqlite3.Connection, after: int = 0) -> dict[str, int]:
+    """How many dead letters there are by reason, of those with a greater id."""
+    return dict(
+        connection.execute(
+            "SELECT reason, count(*) FROM dead_letters WHERE id > ? GROUP BY reason ORDER BY 1",
+            (after,),
+        )
+    )
+
+
 def forget(connection: sqlite3.Connection, outreach_id: int) -> int:
     """Removes a prospect from every table, within the caller's transaction; returns the rows.
 

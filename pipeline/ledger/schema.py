@@ -9,7 +9,7 @@ from transforms.errors import ConfigurationError
 
 MIGRATIONS: Final = (
     """
-    -- What arrived, in order; its body goes once it was taken in, its id stays to know a repetition.
+    -- What arrived, in order. Once taken in, the body goes; the id stays, to know a repetition.
     CREATE TABLE inbox (
         place INTEGER PRIMARY KEY,
         source TEXT NOT NULL,
@@ -22,14 +22,12 @@ MIGRATIONS: Final = (
     );
     CREATE INDEX inbox_open ON inbox (place) WHERE body IS NOT NULL;
 
-    -- Files that are being replayed: how far each was taken in.
-    CREATE TABLE files (
-        path TEXT NOT NULL,
-        fingerprint TEXT NOT NULL,
+    -- Replays that have not ended: where each began, and how many blocks of its files are in.
+    CREATE TABLE replays (
+        files TEXT PRIMARY KEY,
         position INTEGER NOT NULL,
         blocks INTEGER NOT NULL,
-        ended INTEGER NOT NULL DEFAULT 0,
-        PRIMARY KEY (path, fingerprint)
+        totals TEXT NOT NULL
     ) WITHOUT ROWID;
 
     -- Prospects with something to send, one row each however much arrives for them.

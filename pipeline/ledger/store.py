@@ -18,12 +18,14 @@ BUSY_SECONDS = 30.0
 
 
 def connect(path: str) -> sqlite3.Connection:
-    """A connection of one thread to a ledger that was prepared.
+    """A connection to a ledger that was prepared, for one thread at a time.
 
     A commit is safe from the death of the process; `durable` makes it safe from that of the
     machine, which only what is acknowledged elsewhere has to be.
     """
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    connection = sqlite3.connect(
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")

@@ -14,6 +14,10 @@ from transforms.fold import Held, Known, gather, settle, weigh
 BACKFILL_SHARE = 10
 """One prospect in so many is of the backfill while live ones wait, lest it starve."""
 _VARIABLES = 30_000
+_UNHELD = (
+    "EXISTS (SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id AND NOT EXISTS"
+    " (SELECT 1 FROM held WHERE held.segment = w.segment AND held.released_at IS NULL))"
+)
 
 
 @dataclass(slots=True)
@@ -31,9 +35,7 @@ class Intake:
     lane: int = LIVE
 
 
-def take_in(
-    connection: sqlite3.Connection, intake: Intake, now: int, hold_micros: int
-) -> None:
+def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micros: int) -> None:
     """Folds changes into what waits, within a transaction of the caller's.
 
     What a newer change overtakes, what is older than what its field holds, and what its field
@@ -55,13 +57,15 @@ def take_in(
         unchanged += weighed.unchanged
     _replace(connection, prospects, due, unchanged, now)
     _enqueue(connection, prospects, due, intake.lane, now, now + hold_micros)
-    outcomes = [*intake.outcomes, Outcome(SUPERSEDED, lost, now), Outcome(UNCHANGED, unchanged, now)]
+    outcomes = [
+        *intake.outcomes,
+        Outcome(SUPERSEDED, lost, now),
+        Outcome(UNCHANGED, unchanged, now),
+    ]
     record(connection, [outcome for outcome in outcomes if outcome.changes])
 
 
-def next_patches(
-    connection: sqlite3.Connection, user: str, most: int, now: int
-) -> list[Patch]:
+def next_patches(connection: sqlite3.Connection, user: str, most: int, now: int) -> list[Patch]:
     """The prospects of a user whose turn it is, with what each is to be sent as of now.
 
     Live before backfill, and within a lane by the time they are due; of every ten at most one
@@ -93,13 +97,24 @@ def postpone(connection: sqlite3.Connection, patches: Iterable[Patch], due_at: i
     )
 
 
-def next_due(connection: sqlite3.Connection, users: Iterable[str]) -> int | None:
-    """When the next prospect of any of these users is due; None where none waits."""
+def next_due(connection: sqlite3.Connection, user: str) -> int | None:
+    """When the next prospect of a user is due that is not held; None where none waits."""
     found = [
-        connection.execute("SELECT min(due_at) FROM queue WHERE user = ?", (user,)).fetchone()[0]
-        for user in users
+        row[0]
+        for lane in (LIVE, BACKFILL)
+        for row in connection.execute(
+            f"SELECT due_at FROM queue AS q WHERE user = ? AND lane = ? AND {_UNHELD}"
+            " ORDER BY due_at LIMIT 1",
+            (user, lane),
+        )
     ]
-    return min((due for due in found if due is not None), default=None)
+    return min(found, default=None)
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """Changes that wait."""
+    (found,) = connection.execute("SELECT count(*) FROM waiting").fetchone()
+    return int(found)
 
 
 def _turns(
@@ -107,10 +122,7 @@ def _turns(
 ) -> list[tuple[int, int, int | None]]:
     return connection.execute(
         "SELECT outreach_id, attempts, troubled_since FROM queue AS q"
-        " WHERE user = ? AND lane = ? AND due_at <= ? AND EXISTS ("
-        "  SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id AND NOT EXISTS ("
-        "   SELECT 1 FROM held WHERE held.segment = w.segment AND held.released_at IS NULL))"
-        " ORDER BY due_at LIMIT ?",
+        f" WHERE user = ? AND lane = ? AND due_at <= ? AND {_UNHELD} ORDER BY due_at LIMIT ?",
         (user, lane, now, most),
     ).fetchall()
 
@@ -127,15 +139,14 @@ def _waiting(
     for some in _chunks(prospects):
         for row in connection.execute(
             "SELECT change_id, outreach_id, user, field, value, segment, namespace, origin,"
-            f" event_time, sequence, retry FROM waiting WHERE outreach_id IN ({_marks(some)}){only}",
+            " event_time, sequence, retry FROM waiting"
+            f" WHERE outreach_id IN ({_marks(some)}){only}",
             some,
         ):
-            yield Change(*row[:-1], retry=bool(row[-1]))
+            yield Change._make((*row[:-1], bool(row[-1])))
 
 
-def _known(
-    connection: sqlite3.Connection, prospects: Sequence[int]
-) -> dict[int, dict[str, Known]]:
+def _known(connection: sqlite3.Connection, prospects: Sequence[int]) -> dict[int, dict[str, Known]]:
     known: dict[int, dict[str, Known]] = {}
     for some in _chunks(prospects):
         for outreach_id, name, *rest in connection.execute(
