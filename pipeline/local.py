@@ -26,11 +26,10 @@ from pipeline.destination import Destination
 from pipeline.ends import prepare
 from pipeline.files import ReadFiles, expand
 from pipeline.graph import Activation
-from pipeline.job import accesses_of, delivery_of, plan_of
+from pipeline.job import Place, delivery_of, plan_of
 from pipeline.summary import Counts
 from transforms.clock import steady
 from transforms.coalesce import Coalesce
-from transforms.outreach.desk import Access
 from transforms.patch import PatchProspects, Rehearse
 
 LOCAL_RUNNERS = ("directrunner", "direct", "fnapirunner")
@@ -46,6 +45,8 @@ class Replay:
       receipts: path or topic; None for none.
       dead_letters: path or topic; None for none.
       dry_run: everything but the requests.
+      ledger: path of the ledger to go through; None for none.
+      backfill: with a ledger, whether live changes go first.
       beam_flags: passed on to Beam.
     """
 
@@ -53,6 +54,8 @@ class Replay:
     receipts: str | None = None
     dead_letters: str | None = None
     dry_run: bool = False
+    ledger: str | None = None
+    backfill: bool = False
     beam_flags: Sequence[str] = ()
 
 
@@ -61,34 +64,30 @@ class Finished:
     """How a run ended.
 
     Attributes:
-      counts: its counters.
       summary: what the user reads.
-      problems: why work was kept, one a paused user.
+      reasons: how many dead letters there are, by reason.
+      kept: changes that have no outcome yet.
+      problems: why they were kept, one a paused user.
       earlier: output files that were put aside, by the name of what took their place.
+      ledger: where what is kept waits; None where it is in the input.
     """
 
-    counts: Counts
     summary: Mapping[str, Any]
+    reasons: Mapping[str, int]
+    kept: int
     problems: Sequence[str]
     earlier: Mapping[str, str]
+    ledger: str | None = None
 
 
-def replay(
-    destination: Destination,
-    asked: Replay,
-    console: Console,
-    *,
-    base_url: str | None = None,
-    accesses: Sequence[Access] | None = None,
-) -> Finished:
+def replay(destination: Destination, place: Place, asked: Replay, console: Console) -> Finished:
     """Delivers the changes of files, and returns when each has its outcome.
 
     Args:
-      destination: where to.
+      destination: what goes where.
+      place: where to.
       asked: what to do.
       console: for progress, on standard error.
-      base_url: in place of the destination's.
-      accesses: in place of the destination's users.
 
     Raises:
       ConfigurationError: a file to read is not there, or one to write cannot be written.
@@ -101,7 +100,6 @@ def replay(
     earlier = {target: put for target in outputs if (put := prepare(target, paths))}
     board = progress.fresh_board()
     activation = Activation(
-        source=ReadFiles(paths),
         plan=plan_of(destination),
         coalesce=Coalesce(
             destination.delivery.hold_seconds, destination.delivery.remember_days * 86400.0
@@ -109,22 +107,19 @@ def replay(
         patch=Rehearse()
         if asked.dry_run
         else PatchProspects(
-            base_url or destination.outreach.base_url,
-            accesses or accesses_of(destination),
-            delivery_of(destination),
-            progress.watch,
+            place.base_url, place.accesses, delivery_of(destination), progress.watch
         ),
         receipts=asked.receipts,
         dead_letters=asked.dead_letters,
     )
     pipeline = beam.Pipeline(runner=_runner(options), options=options)
-    activation.build(pipeline)
+    activation.build(pipeline, ReadFiles(paths))
     with progress.shown(console, board), draining(board, console), unhurried_gc():
         result = pipeline.run()
         result.wait_until_finish()
     counts = Counts.of(result)
     summary = counts.summary(steady() - began, dry_run=asked.dry_run)
-    return Finished(counts, summary, board.problems, earlier)
+    return Finished(summary, counts.reasons, counts.kept, board.problems, earlier)
 
 
 def _runner(options: PipelineOptions) -> PipelineRunner | str:

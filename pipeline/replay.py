@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 @flag("summary", metavar="PATH", help="Where the summary is written too.")
 @flag("dry_run", is_flag=True, help="Do everything but the requests.")
 @flag("sandbox", is_flag=True, help="Deliver to a private sandbox that holds the prospects.")
+@flag("ledger", metavar="PATH", help="Durable state: an interrupted replay goes on from it.")
+@flag("backfill", is_flag=True, help="With a ledger: after live changes.")
 @click.pass_context
 def replay_command(
     context: click.Context,
@@ -39,6 +41,8 @@ def replay_command(
     summary: str | None,
     dry_run: bool,
     sandbox: bool,
+    ledger: str | None,
+    backfill: bool,
 ) -> None:
     """Delivers the audience changes in FILEs and ends when each has its outcome.
 
@@ -49,6 +53,8 @@ def replay_command(
     logs.configure(console)
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.
+        from pipeline.durable import replay_durably  # noqa: PLC0415
+        from pipeline.job import Place  # noqa: PLC0415
         from pipeline.local import Replay, replay, spooled  # noqa: PLC0415
         from pipeline.rehearsal import private_sandbox  # noqa: PLC0415
         from pipeline.report import report, write_summary  # noqa: PLC0415
@@ -59,6 +65,8 @@ def replay_command(
             receipts=receipts,
             dead_letters=dead_letters,
             dry_run=dry_run,
+            ledger=ledger,
+            backfill=backfill,
             beam_flags=context.obj,
         )
         with contextlib.ExitStack() as stack:
@@ -66,23 +74,25 @@ def replay_command(
             asked = replace(asked, files=paths)
             if sandbox:
                 stage = stack.enter_context(private_sandbox(plan, paths))
-                finished = replay(
-                    plan, asked, console, base_url=stage.sandbox.url, accesses=stage.accesses
-                )
+                place = Place(stage.sandbox.url, stage.accesses)
             else:
                 plan.secrets(os.environ)
-                finished = replay(plan, asked, console)
+                place = Place.of(plan)
+            through = replay if asked.ledger is None or asked.dry_run else replay_durably
+            finished = through(plan, place, asked, console)
         text = json.dumps(finished.summary)
         if summary is not None:
             write_summary(summary, text)
         report(console, finished, asked)
-        if not finished.problems:
+        if not finished.kept:
             click.echo(text)
     raise SystemExit(exit_status(finished))
 
 
 def exit_status(finished: Finished) -> int:
     """The status that a finished run calls for; see the constants of this module."""
-    if finished.problems:
-        return FAILED if finished.counts.answered else WRONG
-    return DEAD_LETTERS if finished.counts.reasons else DONE
+    if finished.kept:
+        outcomes = ("delivered", "unchanged", "rejected")
+        nothing_sent = finished.problems and not any(finished.summary[each] for each in outcomes)
+        return WRONG if nothing_sent else FAILED
+    return DEAD_LETTERS if finished.reasons else DONE

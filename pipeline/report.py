@@ -40,9 +40,9 @@ def report(console: Console, finished: Finished, asked: Replay) -> None:
             table.add_row(f"{summary[outcome]:,}", outcome, meaning)
     table.add_row(f"{summary['requests']:,}", "requests", _pace(summary))
     console.print(table)
-    for reason, count in finished.counts.reasons.items():
+    for reason, count in finished.reasons.items():
         console.print(f"  {count:,} dead letters: {escape(reason)}")
-    if finished.counts.reasons and asked.dead_letters is None:
+    if finished.reasons and asked.dead_letters is None:
         console.print("  They were not written: --dead_letters PATH keeps them, to be replayed.")
     for name, target in (("receipts", asked.receipts), ("dead letters", asked.dead_letters)):
         if target is not None:
@@ -51,11 +51,17 @@ def report(console: Console, finished: Finished, asked: Replay) -> None:
             console.print(f"  {name}: {escape(target)}{put}")
     for problem in finished.problems:
         console.print(f"[bold red]paused[/] {escape(problem)}")
-    if finished.problems:
-        console.print(
-            f"  {finished.counts.kept:,} changes were not sent; they are in the input: mend"
-            " this and replay it again. What was delivered will not be harmed by it."
+    if finished.kept:
+        console.print(f"  {finished.kept:,} changes were not sent; {_place(finished)}")
+
+
+def _place(finished: Finished) -> str:
+    if finished.ledger is None:
+        return (
+            "they are in the input: mend this and replay it again."
+            " What was delivered will not be harmed by it."
         )
+    return f"they wait in {escape(finished.ledger)}: the same command goes on with them."
 
 
 def _rehearsed(finished: Finished, outcome: str) -> bool:

@@ -1,0 +1,184 @@
+"""Replays through a ledger: interrupted, they go on where they stopped."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline import progress
+from pipeline.bell import Bell, stopping
+from pipeline.destination import Destination
+from pipeline.files import blocks, expand
+from pipeline.job import Place, delivery_of, plan_of
+from pipeline.ledger import history, waiting
+from pipeline.ledger.inbox import BACKFILL, LIVE
+from pipeline.ledger.outputs import Output
+from pipeline.ledger.store import connect, owned, transaction
+from pipeline.local import Finished, Replay, unhurried_gc
+from pipeline.loop import Job, Loop
+from pipeline.outputs import begin_outputs
+from pipeline.summary import ledger_summary
+from transforms.clock import micros, steady
+from transforms.elements import Block
+from transforms.outreach.desk import Watch
+
+INTAKE_BLOCKS = 16
+"""Blocks of a file that one intake takes, of about a megabyte each."""
+WAIT_SECONDS = 10.0
+"""How long it waits at most before it looks again."""
+
+
+def replay_durably(
+    destination: Destination, place: Place, asked: Replay, console: Console
+) -> Finished:
+    """Delivers the changes of files through a ledger; as of `pipeline.local.replay`.
+
+    Interrupted, it leaves what is undone in the ledger, and the same call goes on with it.
+
+    Raises:
+      ConfigurationError: as of `replay`, and if the ledger is in use or cannot be used.
+      AccountingError: changes and outcomes do not add up.
+    """
+    began = steady()
+    assert asked.ledger is not None  # noqa: S101 - the caller's choice between two ways
+    replayed = FileReplay(expand(asked.files), BACKFILL if asked.backfill else LIVE)
+    board = progress.fresh_board()
+    bell = Bell.new()
+    with owned(asked.ledger), closing(connect(asked.ledger)) as ledger:
+        resumed = replayed.begin(ledger, began)
+        if resumed:
+            console.print(f"going on with the replay that {asked.ledger} knows of")
+        outputs, earlier = begin_outputs(
+            asked.receipts, asked.dead_letters, replayed.paths, ledger, afresh=not resumed
+        )
+        job = job_of(destination, place, progress.watch)
+        with (
+            closing(Loop(asked.ledger, job)) as loop,
+            progress.shown(console, board),
+            stopping(board, bell, console),
+            unhurried_gc(),
+        ):
+            replayed.take_in(loop, ledger, bell)
+            deliver_all(loop, bell, outputs, ledger, job)
+        summary = replayed.summary(ledger, steady() - began)
+        reasons = replayed.reasons(ledger)
+        left = waiting.count(ledger)
+        if not left and not bell.stopped:
+            replayed.end(ledger)
+    return Finished(summary, reasons, left, list(loop.problems.values()), earlier, asked.ledger)
+
+
+@dataclass(slots=True)
+class FileReplay:
+    """Files through a ledger: taken in block by block, then delivered until nothing is left.
+
+    Attributes:
+      paths: as of `pipeline.files.expand`.
+      lane: of all that is in them.
+    """
+
+    paths: Sequence[str]
+    lane: int
+
+    @property
+    def key(self) -> str:
+        """Says which files these are, and that they are as they were."""
+        stamps = []
+        for path in self.paths:
+            local = Path(path)
+            found = local.stat() if local.is_file() else None
+            stamp = [str(local.resolve()), found.st_size, found.st_mtime_ns] if found else [path]
+            stamps.append(stamp)
+        return json.dumps(stamps)
+
+    def begin(self, ledger: sqlite3.Connection, now: float) -> bool:
+        """Notes the start, unless it was begun before; returns whether it was."""
+        with transaction(ledger):
+            found = ledger.execute("SELECT 1 FROM replays WHERE files = ?", (self.key,)).fetchone()
+            if found is None:
+                before = history.totals(ledger)
+                before["waiting"] = waiting.count(ledger)
+                before["dead_letters"] = history.last_dead_letter(ledger)
+                ledger.execute(
+                    "INSERT INTO replays (files, position, blocks, totals) VALUES (?, ?, 0, ?)",
+                    (self.key, micros(now), json.dumps(before)),
+                )
+        return found is not None
+
+    def take_in(self, loop: Loop, ledger: sqlite3.Connection, bell: Bell) -> None:
+        """Takes in what is not in yet."""
+        position, done = ledger.execute(
+            "SELECT position, blocks FROM replays WHERE files = ?", (self.key,)
+        ).fetchone()
+        rest = islice(self._blocks(position), done, None)
+        while not bell.stopped and (some := list(islice(rest, INTAKE_BLOCKS))):
+            done += len(some)
+            with loop.taking_in(some, self.lane) as within:
+                within.execute("UPDATE replays SET blocks = ? WHERE files = ?", (done, self.key))
+
+    def end(self, ledger: sqlite3.Connection) -> None:
+        """Forgets that it was begun: the same files replayed again are replayed anew."""
+        with transaction(ledger):
+            ledger.execute("DELETE FROM replays WHERE files = ?", (self.key,))
+
+    def summary(self, ledger: sqlite3.Connection, seconds: float) -> dict[str, Any]:
+        """The summary since it was begun, by whichever process.
+
+        Raises:
+          AccountingError: some change has no outcome, or more than one.
+        """
+        (text,) = ledger.execute(
+            "SELECT totals FROM replays WHERE files = ?", (self.key,)
+        ).fetchone()
+        return ledger_summary(
+            json.loads(text), history.totals(ledger), waiting.count(ledger), seconds
+        )
+
+    def reasons(self, ledger: sqlite3.Connection) -> dict[str, int]:
+        """How many dead letters there are since it was begun, by reason."""
+        (text,) = ledger.execute(
+            "SELECT totals FROM replays WHERE files = ?", (self.key,)
+        ).fetchone()
+        return history.reasons(ledger, json.loads(text)["dead_letters"])
+
+    def _blocks(self, position: int) -> Iterator[Block]:
+        # From the micros of its start on: what stands in a file was published when it is replayed.
+        for path in self.paths:
+            for block in blocks(path, position):
+                position = block.position + len(block.lines)
+                yield block
+
+
+def deliver_all(
+    loop: Loop, bell: Bell, outputs: Iterable[Output], ledger: sqlite3.Connection, job: Job
+) -> None:
+    """Delivers until nothing is left that needs no help, or the bell says stop."""
+    while not bell.stopped:
+        sent = loop.deliver()
+        for output in outputs:
+            output.write(ledger)
+        if sent:
+            continue
+        at = loop.next_at(paused=False)
+        if at is None:
+            return
+        bell.wait(min(WAIT_SECONDS, at - job.clock()))
+
+
+def job_of(destination: Destination, place: Place, watch: Watch | None) -> Job:
+    """The job of a destination, as a loop takes it."""
+    return Job(
+        plan=plan_of(destination),
+        base_url=place.base_url,
+        accesses=place.accesses,
+        delivery=delivery_of(destination),
+        watch=watch,
+    )
