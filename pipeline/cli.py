@@ -15,6 +15,10 @@ COMMANDS = {
         "pipeline.replay:replay_command",
         "Delivers the audience changes in files, and ends when each has its outcome.",
     ),
+    "run": Later(
+        "pipeline.run:run_command",
+        "The always-on job: delivers what is published to a subscription, until stopped.",
+    ),
     "sandbox": Later(
         "pipeline.sandbox.cli:sandbox_command",
         "Starts a local Outreach: its API, its limits, and a page to look at.",

@@ -1,0 +1,150 @@
+"""The always-on job on one machine: a subscription through a ledger, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+
+from pipeline import progress
+from pipeline.bell import Bell, stopping
+from pipeline.destination import Destination
+from pipeline.durable import job_of
+from pipeline.job import Place
+from pipeline.ledger import history
+from pipeline.ledger.outputs import Output
+from pipeline.ledger.store import connect, owned
+from pipeline.loop import Job, Loop
+from pipeline.outputs import begin_outputs
+from pipeline.subscription import Subscription
+from transforms.clock import micros
+from transforms.errors import ConfigurationError
+
+_log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 10.0
+"""How long a loop waits at most before it looks after the ledger again."""
+DISK_SECONDS = 10.0
+"""How long it waits after the disk refused a commit."""
+PRUNE_SECONDS = 600.0
+"""How often what is old is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlwaysOn:
+    """What `run` was asked for.
+
+    Attributes:
+      subscription: ``projects/P/subscriptions/S``.
+      ledger: its path.
+      receipts: path or topic; None for none.
+      dead_letters: path or topic; None for none.
+    """
+
+    subscription: str
+    ledger: str
+    receipts: str | None = None
+    dead_letters: str | None = None
+
+
+def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
+    """Delivers what a subscription brings, until a signal says stop.
+
+    Raises:
+      ConfigurationError: the ledger is in use or cannot be used, an output cannot be written,
+        or the subscription cannot be pulled from.
+    """
+    board = progress.fresh_board()
+    bell = Bell.new()
+    with owned(asked.ledger), closing(connect(asked.ledger)) as ledger:
+        outputs, _ = begin_outputs(asked.receipts, asked.dead_letters, (), ledger, afresh=False)
+        job = job_of(destination, Place.of(destination), progress.watch)
+        job = replace(job, hold_seconds=destination.delivery.hold_seconds)
+        subscription = Subscription(asked.subscription, asked.ledger, bell.ring)
+        housekeeping = Housekeeping(ledger, destination, job.clock)
+
+        def look_after() -> None:
+            if subscription.failure is not None:
+                raise ConfigurationError(
+                    f"cannot pull from {asked.subscription}: {subscription.failure}"
+                )
+            housekeeping.look_after()
+
+        with closing(Loop(asked.ledger, job)) as loop, stopping(board, bell, console):
+            subscription.open()
+            console.print(f"pulling from {asked.subscription}; Ctrl-C stops")
+            try:
+                keep_on(loop, bell, outputs, ledger, job, look_after)
+            finally:
+                subscription.close()
+            for output in outputs:
+                output.write(ledger)
+
+
+@dataclass(slots=True)
+class Housekeeping:
+    """Keeps a ledger small.
+
+    Attributes:
+      ledger: a connection.
+      destination: how long what is kept.
+      clock: seconds since the epoch.
+    """
+
+    ledger: sqlite3.Connection
+    destination: Destination
+    clock: Callable[[], float]
+    _pruned_at: float = 0.0
+
+    def look_after(self) -> None:
+        """Prunes now and then."""
+        now = self.clock()
+        if now - self._pruned_at < PRUNE_SECONDS:
+            return
+        delivery = self.destination.delivery
+        gone = history.prune(
+            self.ledger,
+            micros(now - delivery.keep_days * 86400.0),
+            micros(now - delivery.remember_days * 86400.0),
+        )
+        if not gone:  # More is to go: the next round goes on.
+            self._pruned_at = now
+
+
+def keep_on(
+    loop: Loop,
+    bell: Bell,
+    outputs: Sequence[Output],
+    ledger: sqlite3.Connection,
+    job: Job,
+    look_after: Callable[[], None],
+) -> None:
+    """Takes in and delivers until the bell says stop.
+
+    Args:
+      loop: over the ledger.
+      bell: rung whenever something arrives.
+      outputs: begun.
+      ledger: a connection for the outputs.
+      job: the loop's.
+      look_after: prunes, alerts and the like; called at least every `IDLE_SECONDS`.
+    """
+    while not bell.stopped:
+        try:
+            busy = loop.take_in_messages()
+            busy |= not bell.stopped and loop.deliver()
+            for output in outputs:
+                output.write(ledger)
+            look_after()
+        except sqlite3.OperationalError as problem:
+            _log.error("the ledger cannot be written: %s; trying again", problem)
+            bell.wait(DISK_SECONDS)
+            continue
+        if not busy:
+            at = loop.next_at()
+            rest = IDLE_SECONDS if at is None else at - job.clock()
+            bell.wait(min(IDLE_SECONDS, rest))
