@@ -424,6 +424,23 @@ def test_a_refresh_token_that_is_refused_asks_to_connect_again(
     assert raised.value.remedy == ("run: outreach-activation connect --destination FILE --user ops")
 
 
+def test_many_who_meet_a_dead_grant_offer_it_once_and_none_waits_a_minute(
+    sandbox: Sandbox, ops: Ops, clock: Clock
+) -> None:
+    clock.now += HOURS
+    token = ops.token()
+    sandbox.revoke_tokens("ops")
+    for _ in range(16):
+        with pytest.raises(CredentialError, match="no longer accepts"):
+            ops.refused(token)
+    assert ops.slept == []
+    assert token_requests(sandbox) == 2
+    clock.now += 60
+    with pytest.raises(CredentialError, match="no longer accepts"):
+        ops.refused(token)
+    assert token_requests(sandbox) == 3
+
+
 def test_an_unknown_application_names_what_is_wrong(
     ops: Ops, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -87,6 +87,7 @@ class OAuthCredential:
         self._fresh_until = 0.0
         self._asked_at = -inf
         self._unkept: Tokens | None = None
+        self._hopeless: tuple[str, CredentialError] | None = None
 
     def __repr__(self) -> str:
         return f"OAuthCredential(user={self._user!r}, store={self._store!r})"
@@ -149,10 +150,17 @@ class OAuthCredential:
         asked_at = max(self._asked_at, known.created_at)
         wait_seconds = min(asked_at + REQUEST_EVERY_SECONDS - now, REQUEST_EVERY_SECONDS)
         if wait_seconds > 0:
+            if self._hopeless is not None and self._hopeless[0] == known.refresh_token:
+                # All that were in flight with the refused token come here one after the other.
+                raise self._hopeless[1].with_traceback(None)
             await self._wait(wait_seconds)
             now += wait_seconds
         form = {"grant_type": "refresh_token", "refresh_token": known.refresh_token}
-        await self._ask(form, now, refresh_token=known.refresh_token)
+        try:
+            await self._ask(form, now, refresh_token=known.refresh_token)
+        except CredentialError as problem:
+            self._hopeless = (known.refresh_token, problem)
+            raise
 
     def _adopt(self, tokens: Tokens, now: float, refused: str) -> bool:
         if tokens.access_token == refused or now >= tokens.renew_at:
