@@ -210,9 +210,9 @@ def _newer(
     for change in changes:
         other = by_field.get(change.field)
         held: Held = {} if other is None else {slot(other): other}
-        gather({change.outreach_id: held}, [change])
-        winners, _ = settle(held)
-        (newer if winners[0] is change else older).append(change)
+        lost = gather({change.outreach_id: held}, [change])
+        _, behind = settle(held)
+        (older if change in lost + behind else newer).append(change)
     return newer, older
 
 
