@@ -26,6 +26,7 @@ setup(
     extras_require={
         "dataflow": ["apache-beam[gcp]>=2.77,<2.78", "google-cloud-secret-manager>=2.20,<3"],
         "test": [
+            "google-cloud-secret-manager>=2.20,<3",
             "hypothesis>=6.100,<7",
             "jsonschema>=4.20,<5",
             "mypy>=2.4,<3",
