@@ -103,6 +103,10 @@ class Destination(Section):
         """Names a key for a person: ``destination.yaml:9: users[0].auth.token_env``."""
         return f"{self._path}:{self.line(*path)}: {spell(path)}"
 
+    def refusal(self, problems: Iterable[Problem]) -> DestinationError:
+        """The error that says these are wrong with this file."""
+        return DestinationError(self._path, problems)
+
     def secrets(self, environ: Mapping[str, str]) -> dict[str, SecretStr]:
         """Each user's secret, by user name: access token, client secret or private key.
 
