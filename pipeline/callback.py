@@ -135,7 +135,8 @@ async def listening(callback: Callback, host: str, port: int, path: str) -> Asyn
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             # asyncio's own sentence repeats the address, and a name that is not found has no errno.
-            reason = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else error.strerror
             raise ConfigurationError(
                 f"cannot listen on {host}:{port} ({reason}); end what listens there, or"
                 " register another redirect URI and name it with --port or --redirect_uri"
