@@ -22,13 +22,15 @@ from rich.console import Console
 
 from pipeline.authorization import AuthorizationRequest
 from pipeline.cli import cli
-from pipeline.connect import oauth_of
+from pipeline.connect import connect_command, oauth_of
 from pipeline.connection import Connection, connect
 from pipeline.destination import load_destination
+from pipeline.inquiry import WRITE
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
+from pipeline.validate import validate_command
 from tests.browser import browser
-from tests.program import Ended, command, environment, run
+from tests.program import ROOT, Ended, command, environment, run
 from tests.sandbox_client import Clock, Reply, ask, patch, wait_for
 from transforms.errors import ActivationError
 from transforms.outreach.oauth import OAuthAuth
@@ -585,3 +587,36 @@ def test_in_a_browser_consent_leads_back_to_a_page_without_the_code(
         assert window.complaints() == []
         assert program.end()[0] == 0
     assert stored(work)["access_token"]
+
+
+def test_each_flag_and_each_sentence_of_the_page_is_the_programs() -> None:
+    page = (ROOT / "docs" / "connecting.md").read_text("utf-8")
+    known = {
+        spelling
+        for parameter in (*connect_command.params, *validate_command.params)
+        for spelling in parameter.opts
+    }
+    assert set(re.findall(r"--[a-z_]+", page)) - known == set()
+    sources = "".join(
+        " ".join((ROOT / name).read_text("utf-8").split()).replace('" f"', "").replace('" "', "")
+        for name in (
+            "pipeline/authorization.py",
+            "pipeline/callback.py",
+            "pipeline/connection.py",
+            "pipeline/inquiry.py",
+            "transforms/outreach/oauth.py",
+        )
+    )
+    table = page.partition("\n## When it does not work\n")[2]
+    said = re.findall(r"^\| (?!it says|-)([^|]+) \|", table, re.MULTILINE)
+    assert len(said) == 9
+    assert [each for each in said if each.replace(WRITE, "{WRITE}") not in sources] == []
+
+
+def test_the_example_of_the_page_can_be_connected(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "connecting.md").read_text("utf-8")
+    (example,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "destination.yaml"
+    path.write_text(example, encoding="utf-8")
+    settings = oauth_of(load_destination(str(path)), "ops", variables())
+    assert settings.redirect_uri == "http://localhost:8910/callback"
