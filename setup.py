@@ -19,6 +19,7 @@ setup(
         "cryptography>=42,<60",
         "google-cloud-pubsub>=2.20,<3",
         "orjson>=3.10,<4",
+        "prometheus-client>=0.20,<1",
         "pydantic>=2.9,<3",
         "rich>=13.7,<16",
         "ruamel.yaml>=0.18,<0.20",

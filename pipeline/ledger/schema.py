@@ -40,7 +40,7 @@ MIGRATIONS: Final = (
         attempts INTEGER NOT NULL DEFAULT 0,
         troubled_since INTEGER
     );
-    CREATE INDEX queue_next ON queue (user, lane, due_at);
+    CREATE INDEX queue_next ON queue (user, lane, due_at, since);
 
     -- The newest change of each field that waits to be sent.
     CREATE TABLE waiting (
@@ -58,6 +58,7 @@ MIGRATIONS: Final = (
         received_at INTEGER NOT NULL,
         PRIMARY KEY (outreach_id, field)
     ) WITHOUT ROWID;
+    CREATE INDEX waiting_audience ON waiting (segment, user, received_at);
 
     -- What each field was last known to hold, and which change made it so.
     CREATE TABLE known (
@@ -91,7 +92,7 @@ MIGRATIONS: Final = (
         recorded_at INTEGER NOT NULL
     );
     CREATE INDEX receipts_prospect ON receipts (outreach_id);
-    CREATE INDEX receipts_time ON receipts (recorded_at);
+    CREATE INDEX receipts_time ON receipts (recorded_at, outcome);
 
     -- What could not be read or delivered, as it is written out.
     CREATE TABLE dead_letters (
@@ -103,6 +104,8 @@ MIGRATIONS: Final = (
         recorded_at INTEGER NOT NULL
     );
     CREATE INDEX dead_letters_time ON dead_letters (recorded_at);
+    CREATE INDEX dead_letters_prospect ON dead_letters (outreach_id)
+        WHERE outreach_id IS NOT NULL;
 
     -- How far each output file was written: what is past `bytes` in it was not committed.
     CREATE TABLE outputs (
@@ -112,13 +115,41 @@ MIGRATIONS: Final = (
         bytes INTEGER NOT NULL
     ) WITHOUT ROWID;
 
-    -- Each Outreach user's budget, and why the user is paused, if it is.
+    -- Each Outreach user's budget and its terms, and why the user is paused, if it is. A user
+    -- that the destination no longer names has no terms.
     CREATE TABLE users (
         name TEXT PRIMARY KEY,
         budget BLOB,
+        requests INTEGER,
+        per_seconds REAL,
+        reserve INTEGER,
         paused TEXT,
         paused_at INTEGER
     ) WITHOUT ROWID;
+
+    -- The audiences that the destination names, for whoever looks.
+    CREATE TABLE audiences (
+        field TEXT PRIMARY KEY,
+        segment TEXT NOT NULL,
+        name TEXT NOT NULL
+    ) WITHOUT ROWID;
+
+    -- Members whose exit arrived of late, and is waiting or was delivered.
+    CREATE TABLE exits (
+        segment TEXT NOT NULL,
+        outreach_id INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (segment, outreach_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX exits_time ON exits (segment, at);
+    CREATE INDEX exits_prospect ON exits (outreach_id);
+
+    -- Prospects that were forgotten while work on them may have been under way, and are to be
+    -- forgotten again once everything up to that place of the inbox was taken in.
+    CREATE TABLE forgotten (
+        outreach_id INTEGER PRIMARY KEY,
+        place INTEGER NOT NULL
+    );
 
     -- Audiences that empty too fast, held until a person lets them go; and those let go.
     CREATE TABLE held (
@@ -129,12 +160,14 @@ MIGRATIONS: Final = (
         released_at INTEGER
     ) WITHOUT ROWID;
 
-    -- Alerts that were told and are not over.
+    -- Alerts that are not over, or whose end was not told yet; and whether they were told.
     CREATE TABLE alerts (
         kind TEXT NOT NULL,
         subject TEXT NOT NULL,
         text TEXT NOT NULL,
         since INTEGER NOT NULL,
+        told_at INTEGER,
+        over_at INTEGER,
         PRIMARY KEY (kind, subject)
     ) WITHOUT ROWID;
 
