@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,10 @@ from transforms.errors import ConfigurationError
 
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another thread's to end."""
+LOG_BYTES = 64 * 2**20
+"""What the write-ahead log keeps of the disk, however large a transaction made it."""
+GLANCE_SECONDS = 0.05
+"""Whoever only looks whether a ledger is held has it locked for much less."""
 
 
 def connect(path: str) -> sqlite3.Connection:
@@ -29,6 +34,9 @@ def connect(path: str) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")
+    # What was forgotten is to be gone from the file too; nothing of it stays on free pages.
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
     return connection
 
 
@@ -55,7 +63,11 @@ def owned(path: str) -> Iterator[None]:
 
 def _lock(descriptor: int, path: str) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(GLANCE_SECONDS)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as taken:
         owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
         raise ConfigurationError(
@@ -91,18 +103,57 @@ def looked_at(path: str) -> Iterator[sqlite3.Connection]:
         f"file:{quote(path)}?mode=ro", uri=True, timeout=BUSY_SECONDS, isolation_level=None
     )
     try:
-        try:
-            (found,) = connection.execute("PRAGMA user_version").fetchone()
-        except sqlite3.DatabaseError as problem:
-            raise ConfigurationError(f"{path} is not a ledger ({problem})") from problem
-        if found != VERSION:
-            raise ConfigurationError(
-                f"{path} is of version {found}, and this release reads {VERSION};"
-                " start the job once to bring an older one up to date"
-            )
+        _check(connection, path)
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def amended(path: str) -> Iterator[sqlite3.Connection]:
+    """A connection for a short change, whoever works on the ledger meanwhile.
+
+    Raises:
+      ConfigurationError: as of `looked_at`, or it cannot be written.
+    """
+    with looked_at(path):
+        pass  # It is one, and of this release: nothing is made of what is not.
+    try:
+        connection = connect(path)
+    except sqlite3.DatabaseError as problem:
+        raise ConfigurationError(f"ledger {path}: {problem}") from problem
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def owner(path: str) -> int | None:
+    """The process that works on a ledger; None where none does, 0 where it is not known which."""
+    try:
+        descriptor = os.open(f"{path}.lock", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        written = os.pread(descriptor, 32, 0).strip()
+        return int(written) if written.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+def _check(connection: sqlite3.Connection, path: str) -> None:
+    try:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.DatabaseError as problem:
+        raise ConfigurationError(f"{path} is not a ledger ({problem})") from problem
+    if found != VERSION:
+        raise ConfigurationError(
+            f"{path} is of version {found}, and this release reads {VERSION};"
+            " start the job once to bring an older one up to date"
+        )
 
 
 @contextmanager
