@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Mapping
 
 from pipeline.ledger.store import transaction
 from transforms.budget import Budget, BudgetTerms
@@ -44,6 +45,22 @@ def save_budget(connection: sqlite3.Connection, user: str, budget: Budget) -> No
             " ON CONFLICT (name) DO UPDATE SET budget = excluded.budget",
             (user, budget.dump()),
         )
+
+
+def name_users(connection: sqlite3.Connection, users: Mapping[str, BudgetTerms]) -> None:
+    """Notes which users a destination names, and on which terms, within the caller's transaction.
+
+    Others lose their terms: what waits for them is sent by nobody.
+    """
+    connection.execute("UPDATE users SET requests = NULL, per_seconds = NULL, reserve = NULL")
+    connection.executemany(
+        "INSERT INTO users (name, requests, per_seconds, reserve) VALUES (?1, ?2, ?3, ?4)"
+        " ON CONFLICT (name) DO UPDATE SET requests = ?2, per_seconds = ?3, reserve = ?4",
+        [
+            (name, terms.requests, terms.per_seconds, terms.reserve)
+            for name, terms in users.items()
+        ],
+    )
 
 
 def set_paused(connection: sqlite3.Connection, user: str, problem: str | None, now: int) -> None:
