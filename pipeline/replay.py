@@ -56,7 +56,6 @@ def replay_command(
         from pipeline.durable import replay_durably  # noqa: PLC0415
         from pipeline.job import Place  # noqa: PLC0415
         from pipeline.local import Replay, replay, spooled  # noqa: PLC0415
-        from pipeline.rehearsal import private_sandbox  # noqa: PLC0415
         from pipeline.report import report, write_summary  # noqa: PLC0415
 
         plan = load_destination(destination)
@@ -73,6 +72,8 @@ def replay_command(
             paths = stack.enter_context(spooled(files))
             asked = replace(asked, files=paths)
             if sandbox:
+                from pipeline.rehearsal import private_sandbox  # noqa: PLC0415 - as above
+
                 stage = stack.enter_context(private_sandbox(plan, paths))
                 place = Place(stage.sandbox.url, stage.accesses)
             else:
