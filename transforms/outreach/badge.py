@@ -22,6 +22,11 @@ class Badge:
         self._shown = ""
         self._replaced = ""
 
+    @property
+    def unproven(self) -> bool:
+        """Whether the last token was refused, and no request let in since."""
+        return bool(self._replaced)
+
     async def show(self, now: float) -> str:
         """The token for the next request; may take minutes, where it has to be renewed.
 

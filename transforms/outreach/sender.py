@@ -182,8 +182,9 @@ class Sender:
         return None
 
     def _goes_alone(self, now: float) -> bool:
-        # What others spent shows only in an answer, and a server in trouble is not helped by more.
-        return self._budget.needs_probe(now) or self._patience.exhausted
+        # What others spent shows only in an answer, and so does whether a fresh token is good;
+        # a server in trouble is not helped by more.
+        return self._budget.needs_probe(now) or self._badge.unproven or self._patience.exhausted
 
     def _choose(self) -> Work | list[Work]:
         most = self._client.most_ids
