@@ -19,6 +19,7 @@ from pipeline.destination import Destination
 from pipeline.files import blocks, expand
 from pipeline.job import Place, delivery_of, plan_of
 from pipeline.ledger import history, waiting
+from pipeline.ledger.guard import GuardTerms, describe, holds
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.outputs import Output
 from pipeline.ledger.store import connect, owned, transaction
@@ -71,9 +72,12 @@ def replay_durably(
         summary = replayed.summary(ledger, steady() - began)
         reasons = replayed.reasons(ledger)
         left = waiting.count(ledger)
+        held = [describe(each, asked.ledger) for each in holds(ledger) if not each.released_at]
         if not left and not bell.stopped:
             replayed.end(ledger)
-    return Finished(summary, reasons, left, list(loop.problems.values()), earlier, asked.ledger)
+    return Finished(
+        summary, reasons, left, list(loop.problems.values()), earlier, asked.ledger, held
+    )
 
 
 @dataclass(slots=True)
@@ -180,5 +184,8 @@ def job_of(destination: Destination, place: Place, watch: Watch | None) -> Job:
         base_url=place.base_url,
         accesses=place.accesses,
         delivery=delivery_of(destination),
+        guard=GuardTerms(
+            destination.guard.max_exit_percent, destination.guard.window_minutes * 60.0
+        ),
         watch=watch,
     )

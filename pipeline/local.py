@@ -70,6 +70,7 @@ class Finished:
       problems: why they were kept, one a paused user.
       earlier: output files that were put aside, by the name of what took their place.
       ledger: where what is kept waits; None where it is in the input.
+      held: what a person is asked about audiences that empty too fast.
     """
 
     summary: Mapping[str, Any]
@@ -78,6 +79,7 @@ class Finished:
     problems: Sequence[str]
     earlier: Mapping[str, str]
     ledger: str | None = None
+    held: Sequence[str] = ()
 
 
 def replay(destination: Destination, place: Place, asked: Replay, console: Console) -> Finished:

@@ -49,10 +49,15 @@ def report(console: Console, finished: Finished, asked: Replay) -> None:
             earlier = finished.earlier.get(target)
             put = f" (earlier ones: {escape(earlier)})" if earlier else ""
             console.print(f"  {name}: {escape(target)}{put}")
-    for problem in finished.problems:
-        console.print(f"[bold red]paused[/] {escape(problem)}")
+    _print_obstacles(console, finished)
     if finished.kept:
         console.print(f"  {finished.kept:,} changes were not sent; {_place(finished)}")
+
+
+def _print_obstacles(console: Console, finished: Finished) -> None:
+    for word, texts in (("paused", finished.problems), ("held", finished.held)):
+        for text in texts:
+            console.print(f"[bold red]{word}[/] {escape(text)}")
 
 
 def _place(finished: Finished) -> str:

@@ -56,10 +56,7 @@ def name_users(connection: sqlite3.Connection, users: Mapping[str, BudgetTerms])
     connection.executemany(
         "INSERT INTO users (name, requests, per_seconds, reserve) VALUES (?1, ?2, ?3, ?4)"
         " ON CONFLICT (name) DO UPDATE SET requests = ?2, per_seconds = ?3, reserve = ?4",
-        [
-            (name, terms.requests, terms.per_seconds, terms.reserve)
-            for name, terms in users.items()
-        ],
+        [(name, terms.requests, terms.per_seconds, terms.reserve) for name, terms in users.items()],
     )
 
 
