@@ -18,7 +18,8 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.graph import Activation
 from pipeline.handover import Given, OutletOf, Put, Tray, offered
-from pipeline.ledger import accounts, history, inbox, waiting
+from pipeline.ledger import accounts, forgetting, guard, history, inbox, waiting
+from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.store import connect, transaction
 from pipeline.summary import Counts
 from transforms.budget import Budget
@@ -56,6 +57,7 @@ class Job:
       accesses: the users.
       delivery: how patches are sent.
       hold_seconds: how long a prospect's changes are gathered.
+      guard: when an audience that empties is held.
       watch: see `transforms.outreach.desk.Watch`.
       clock: seconds since the epoch.
     """
@@ -65,6 +67,7 @@ class Job:
     accesses: Sequence[Access]
     delivery: Delivery
     hold_seconds: float = 0.0
+    guard: GuardTerms = field(default_factory=GuardTerms)
     watch: Watch | None = None
     clock: Callable[[], float] = steady
 
@@ -97,6 +100,9 @@ class Loop:
         self._tried_at: dict[str, float] = {}
         self._most = PATCHES_FIRST
         self.problems: dict[str, str] = {}
+        with transaction(self._ledger):
+            accounts.name_users(self._ledger, {each.name: each.budget for each in job.accesses})
+            guard.name_audiences(self._ledger, job.plan.audiences)
 
     def close(self) -> None:
         """Closes the connections to Outreach and to the ledger."""
@@ -128,6 +134,7 @@ class Loop:
             intake = waiting.Intake(changes, gathered.outcomes, lane)
             hold = micros(self._job.hold_seconds)
             waiting.take_in(self._ledger, intake, now, hold)
+            guard.watch_exits(self._ledger, changes, self._job.guard, now)
             history.bury(self._ledger, gathered.dead_letters)
             history.add_totals(
                 self._ledger,
@@ -142,6 +149,8 @@ class Loop:
 
     def deliver(self) -> bool:
         """Sends what is due and affordable, if anything is; returns whether anything was."""
+        # Nothing is under way here that could bring a prospect back.
+        forgetting.forget_again(self._ledger)
         now = self._job.clock()
         patches: list[Patch] = []
         allotments: dict[str, Allotment] = {}

@@ -84,7 +84,8 @@ def ledger_summary(
       AccountingError: some change has no outcome, or more than one.
     """
     totals = {name: after.get(name, 0) - before.get(name, 0) for name in (*_COUNTED, *OUTCOMES)}
-    totals["changes"] += before["waiting"]
+    forgotten = after.get("forgotten", 0) - before.get("forgotten", 0)
+    totals["changes"] += before["waiting"] - forgotten
     return _summary(totals, waiting, seconds)
 
 

@@ -123,18 +123,6 @@ def reasons(connection: sqlite3.Connection, after: int = 0) -> dict[str, int]:
     )
 
 
-def forget(connection: sqlite3.Connection, outreach_id: int) -> int:
-    """Removes a prospect from every table, within the caller's transaction; returns the rows.
-
-    Messages that were not taken in yet cannot be told apart and are left; their bodies go when
-    they are.
-    """
-    before = connection.total_changes
-    for table in ("waiting", "queue", "known", "receipts", "dead_letters"):
-        connection.execute(f"DELETE FROM {table} WHERE outreach_id = ?", (outreach_id,))
-    return connection.total_changes - before
-
-
 def prune(
     connection: sqlite3.Connection, kept_since: int, remembered_since: int, most: int = 10_000
 ) -> int:

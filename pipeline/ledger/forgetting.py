@@ -1,0 +1,143 @@
+"""Forgetting: a prospect removed from every table, and its bytes from the file."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import time
+from base64 import b64decode
+from collections.abc import Mapping
+from typing import Any, Final
+
+import orjson
+
+from pipeline.ledger.history import add_totals
+from pipeline.ledger.inbox import unread
+from pipeline.ledger.store import transaction
+
+TABLES: Final = {
+    "waiting": "changes that waited",
+    "queue": "places in the queue",
+    "known": "values known to be held",
+    "receipts": "receipts",
+    "dead_letters": "dead letters",
+    "exits": "notes of leaving an audience",
+}
+"""Where a prospect is found, and what to call it."""
+_SCRUBS: Final = 50
+_SCRUB_SECONDS: Final = 0.1
+_KEYS: Final = ("outreach_id", "id")
+
+
+def forget(connection: sqlite3.Connection, outreach_id: int, *, again: bool) -> dict[str, int]:
+    """Removes a prospect from every table, within the caller's transaction.
+
+    Args:
+      connection: to the ledger.
+      outreach_id: the prospect.
+      again: whether it is to be removed once more when what is under way now, or was not taken
+        in yet, has passed.
+
+    Returns:
+      Rows removed, by table; without those of which there were none.
+    """
+    removed = {
+        table: connection.execute(
+            f"DELETE FROM {table} WHERE outreach_id = ?", (outreach_id,)
+        ).rowcount
+        for table in TABLES
+    }
+    removed["dead_letters"] += _forget_unreadable(connection, outreach_id)
+    # Changes that waited have no receipt, and are to be missed by nobody who counts.
+    add_totals(connection, {"forgotten": removed["waiting"]})
+    if again:
+        connection.execute(
+            "INSERT OR REPLACE INTO forgotten (outreach_id, place)"
+            " SELECT ?, coalesce(max(place), 0) FROM inbox",
+            (outreach_id,),
+        )
+    return {table: count for table, count in removed.items() if count}
+
+
+def forget_again(connection: sqlite3.Connection) -> None:
+    """Forgets those who may have come back, once nothing older than the request is to come.
+
+    To be called by whoever works on the ledger, while no prospect is under way.
+    """
+    due = connection.execute(
+        "SELECT outreach_id FROM forgotten WHERE NOT EXISTS"
+        " (SELECT 1 FROM inbox WHERE body IS NOT NULL AND place <= forgotten.place)"
+    ).fetchall()
+    if not due:
+        return
+    with transaction(connection, durable=True):
+        for (outreach_id,) in due:
+            forget(connection, outreach_id, again=False)
+            connection.execute("DELETE FROM forgotten WHERE outreach_id = ?", (outreach_id,))
+    scrub(connection)
+
+
+def is_pending(connection: sqlite3.Connection, outreach_id: int) -> bool:
+    """Whether a prospect is to be forgotten again."""
+    row = connection.execute("SELECT 1 FROM forgotten WHERE outreach_id = ?", (outreach_id,))
+    return row.fetchone() is not None
+
+
+def scrub(connection: sqlite3.Connection) -> bool:
+    """Empties the write-ahead log, which holds pages as they were; returns whether it did.
+
+    What was deleted in the file itself is overwritten (`store.connect` asks for that).
+    """
+    for _ in range(_SCRUBS):
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if not busy:
+            return True
+        time.sleep(_SCRUB_SECONDS)
+    return False
+
+
+def messages_to_come(connection: sqlite3.Connection) -> int:
+    """Messages that were not taken in, in which anybody may be."""
+    count, _ = unread(connection)
+    return count
+
+
+def names(letter: Mapping[str, Any], outreach_id: int) -> bool:
+    """Whether what arrived names a prospect: under a key for ids, or, unreadable, anywhere.
+
+    Args:
+      letter: a dead letter of stage ``parse``.
+      outreach_id: the prospect.
+    """
+    payload = letter["payload"]
+    if isinstance(payload, dict) and payload.keys() == {"base64"}:
+        payload = b64decode(payload["base64"]).decode(errors="replace")
+    if isinstance(payload, str):
+        try:
+            payload = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            return re.search(rf"(?<![\w.-]){outreach_id}(?![\w.-])", payload) is not None
+    return _holds(payload, (outreach_id, str(outreach_id)))
+
+
+def _forget_unreadable(connection: sqlite3.Connection, outreach_id: int) -> int:
+    """What could not be read names its prospect only in what arrived."""
+    letters = connection.execute(
+        "SELECT id, line FROM dead_letters WHERE outreach_id IS NULL AND stage = 'parse'"
+    )
+    found = [(number,) for number, line in letters if names(orjson.loads(line), outreach_id)]
+    connection.executemany("DELETE FROM dead_letters WHERE id = ?", found)
+    return len(found)
+
+
+def _holds(value: object, ids: tuple[int, str]) -> bool:
+    rest = [value]
+    while rest:
+        found = rest.pop()
+        if isinstance(found, dict):
+            if any(type(found.get(key)) in (int, str) and found[key] in ids for key in _KEYS):
+                return True
+            rest += found.values()
+        elif isinstance(found, list):
+            rest += found
+    return False
