@@ -10,8 +10,10 @@ from transforms.errors import ConfigurationError
 MIGRATIONS: Final = (
     """
     -- What arrived, in order. Once taken in, the body goes; the id stays, to know a repetition.
+    -- A place is never used again, and neither is the id of a receipt or a dead letter, even if
+    -- the newest row goes: others remember how far they came by it.
     CREATE TABLE inbox (
-        place INTEGER PRIMARY KEY,
+        place INTEGER PRIMARY KEY AUTOINCREMENT,
         source TEXT NOT NULL,
         message_id TEXT NOT NULL,
         published INTEGER NOT NULL,
@@ -20,7 +22,7 @@ MIGRATIONS: Final = (
         received_at INTEGER NOT NULL,
         UNIQUE (source, message_id)
     );
-    CREATE INDEX inbox_open ON inbox (place) WHERE body IS NOT NULL;
+    CREATE INDEX inbox_open ON inbox (lane, place) WHERE body IS NOT NULL;
 
     -- Replays that have not ended: where each began, and how many blocks of its files are in.
     CREATE TABLE replays (
@@ -60,7 +62,8 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     CREATE INDEX waiting_audience ON waiting (segment, user, received_at);
 
-    -- What each field was last known to hold, and which change made it so.
+    -- What each field was last known to hold, and which change made it so. It is doubted from
+    -- before another value is sent until that was answered: it may have been overwritten.
     CREATE TABLE known (
         outreach_id INTEGER NOT NULL,
         field TEXT NOT NULL,
@@ -71,13 +74,15 @@ MIGRATIONS: Final = (
         segment TEXT,
         origin TEXT NOT NULL,
         heard_at INTEGER NOT NULL,
+        doubted INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (outreach_id, field)
     ) WITHOUT ROWID;
     CREATE INDEX known_audience ON known (segment, origin) WHERE segment IS NOT NULL;
+    CREATE INDEX known_heard ON known (heard_at);
 
     -- What became of each change.
     CREATE TABLE receipts (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         change_id TEXT NOT NULL,
         outreach_id INTEGER NOT NULL,
         segment TEXT,
@@ -96,7 +101,7 @@ MIGRATIONS: Final = (
 
     -- What could not be read or delivered, as it is written out.
     CREATE TABLE dead_letters (
-        id INTEGER PRIMARY KEY,
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
         outreach_id INTEGER,
         stage TEXT NOT NULL,
         reason TEXT NOT NULL,
@@ -181,6 +186,8 @@ MIGRATIONS: Final = (
 """What makes each version of the file from the one before it."""
 
 VERSION: Final = len(MIGRATIONS)
+APPLICATION: Final = int.from_bytes(b"oalg")
+"""Tells a ledger from other SQLite files that have a version."""
 
 
 def migrate(connection: sqlite3.Connection, path: str) -> None:
@@ -188,20 +195,21 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
 
     Raises:
       ConfigurationError: it was written by a newer release, or is no ledger.
+      sqlite3.DatabaseError: it cannot be read or written; it is as it was, or of a version
+        between.
     """
-    try:
-        (found,) = connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except sqlite3.DatabaseError as problem:
-        raise ConfigurationError(f"{path} is not a ledger ({problem}); name another") from problem
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != APPLICATION and (found or tables):
+        raise ConfigurationError(f"{path} is a database, but no ledger; name another file")
     if found > VERSION:
         raise ConfigurationError(
             f"{path} was written by a newer release (version {found}, this one knows"
             f" {VERSION}); upgrade outreach-activation"
         )
-    if found == 0 and tables:
-        raise ConfigurationError(f"{path} is a database, but no ledger; name another file")
     for version in range(found, VERSION):
         connection.executescript(
-            f"BEGIN IMMEDIATE; {MIGRATIONS[version]} PRAGMA user_version = {version + 1}; COMMIT;"
+            f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; {MIGRATIONS[version]}"
+            f" PRAGMA user_version = {version + 1}; COMMIT;"
         )
