@@ -218,6 +218,15 @@ class Budget:
         """Requests that would be granted at this instant."""
         return self._available(self._advance(now))
 
+    def withheld(self, now: float) -> int:
+        """Of the requests that our own spends leave, those that the server does not allow.
+
+        Others spent them, or it answered 429.
+        """
+        now = self._advance(now)
+        own = self._allowance - self._window.spent - self._in_flight
+        return max(0, own) - self._available(now)
+
     def next_at(self, now: float) -> float:
         """When at least one would be granted, unless an answer changes that."""
         return self._next_at(self._advance(now))

@@ -1,0 +1,290 @@
+"""How things stand, read from a ledger: what waits, who may spend what, what went wrong.
+
+One consistent look, whoever works on the ledger meanwhile. Each question is answered from an
+index, so that a million waiting changes cost a fraction of a second. Times are seconds since
+the epoch.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from pipeline.ledger.forecast import granted_at
+from pipeline.ledger.guard import Held, holds
+from pipeline.ledger.inbox import BACKFILL, LIVE
+from transforms.budget import Budget, BudgetTerms
+from transforms.elements import OUTCOMES
+
+LATELY_SECONDS: Final = 3600.0
+ERRORS: Final = 10
+"""How many of the last dead letters are shown."""
+
+
+class Waiting(NamedTuple):
+    """Changes of one audience that wait for one user.
+
+    Attributes:
+      segment: of the audience; None for profile attributes.
+      user: name of the Outreach user by whom they go.
+      changes: how many.
+      oldest_at: when the oldest of them arrived.
+    """
+
+    segment: str | None
+    user: str
+    changes: int
+    oldest_at: float
+
+
+class Lane(NamedTuple):
+    """Prospects that wait in one lane for one user.
+
+    Attributes:
+      user: name of the Outreach user.
+      lane: `LIVE` or `BACKFILL`.
+      prospects: how many, and so how many requests at most.
+      oldest_at: since when the first of them waits.
+    """
+
+    user: str
+    lane: int
+    prospects: int
+    oldest_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """One Outreach user.
+
+    Attributes:
+      name: in the destination file.
+      allowance: requests in a window; None where the destination names the user no longer.
+      available: requests allowed now.
+      withheld: requests that our own spends would allow and the server does not.
+      next_at: when the next request is allowed; None where one is now.
+      paused: why nothing of this user's is sent, and what mends it; None where it is not.
+      paused_at: since when.
+      empty_at: when the last of what waits may be sent; None where that cannot be said.
+      lanes: what waits.
+      changes: how many wait.
+    """
+
+    name: str
+    allowance: int | None
+    available: int
+    withheld: int
+    next_at: float | None
+    paused: str | None
+    paused_at: float | None
+    empty_at: float | None
+    lanes: Sequence[Lane]
+    changes: int
+
+    @property
+    def prospects(self) -> int:
+        """That wait, in all lanes."""
+        return sum(lane.prospects for lane in self.lanes)
+
+
+class Alert(NamedTuple):
+    """What a person was told of and is not over."""
+
+    kind: str
+    subject: str
+    text: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How things stand.
+
+    Attributes:
+      at: when this was read.
+      waiting: by audience and user, oldest first.
+      users: of the destination, and others for whom something waits, in the order of names.
+      names: of the audiences, by segment.
+      held: audiences that are held, or were until a release that still lasts.
+      messages: that arrived and were not taken in.
+      oldest_message_at: when the first of them arrived.
+      lately: changes of the last hour, by outcome.
+      errors: the last dead letters, newest first, as they are written out.
+      alerts: that are not over.
+      totals: ever counted, by name.
+    """
+
+    at: float
+    waiting: Sequence[Waiting]
+    users: Sequence[User]
+    names: Mapping[str, str]
+    held: Sequence[Held]
+    messages: int
+    oldest_message_at: float | None
+    lately: Mapping[str, int]
+    errors: Sequence[Mapping[str, Any]]
+    alerts: Sequence[Alert]
+    totals: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def changes(self) -> int:
+        """That wait."""
+        return sum(each.changes for each in self.waiting)
+
+    @property
+    def oldest_at(self) -> float | None:
+        """When the oldest change that waits arrived."""
+        return min((each.oldest_at for each in self.waiting), default=None)
+
+    @property
+    def empty_at(self) -> float | None:
+        """When nothing will wait any more, at the earliest; None where that cannot be said."""
+        ends = [user.empty_at for user in self.users if user.changes]
+        if any(each.released_at is None for each in self.held) or None in ends:
+            return None
+        return max((end for end in ends if end is not None), default=self.at)
+
+    def audience(self, segment: str | None) -> str:
+        """What to call an audience."""
+        return "profile attributes" if segment is None else self.names.get(segment, segment)
+
+
+def read_standing(connection: sqlite3.Connection, now: float) -> Standing:
+    """Reads all of it in one transaction.
+
+    Args:
+      connection: see `pipeline.ledger.store.looked_at`.
+      now: seconds since the epoch.
+    """
+    connection.execute("BEGIN")
+    try:
+        waiting = read_waiting(connection)
+        messages, oldest_message_at = _messages(connection)
+        return Standing(
+            at=now,
+            waiting=waiting,
+            users=_users(connection, waiting, now),
+            names=_names(connection),
+            held=holds(connection),
+            messages=messages,
+            oldest_message_at=oldest_message_at,
+            lately=outcomes_since(connection, now - LATELY_SECONDS),
+            errors=_errors(connection),
+            alerts=[
+                Alert(kind, subject, text, since / 1e6)
+                for kind, subject, text, since in connection.execute(
+                    "SELECT kind, subject, text, since FROM alerts WHERE over_at IS NULL"
+                    " ORDER BY since"
+                )
+            ],
+            totals=dict(connection.execute("SELECT name, count FROM totals ORDER BY name")),
+        )
+    finally:
+        connection.execute("COMMIT")
+
+
+def read_waiting(connection: sqlite3.Connection) -> list[Waiting]:
+    """What waits by audience and user, oldest first."""
+    return [
+        Waiting(segment, user, changes, oldest / 1e6)
+        for segment, user, changes, oldest in connection.execute(
+            "SELECT segment, user, count(*), min(received_at) AS oldest FROM waiting"
+            " GROUP BY segment, user ORDER BY oldest"
+        )
+    ]
+
+
+def outcomes_since(connection: sqlite3.Connection, since: float) -> dict[str, int]:
+    """How many changes came to each outcome since a time."""
+    # One walk along the index: grouping would sort what may be a million.
+    sums = ", ".join(f"coalesce(sum(outcome = '{name}'), 0)" for name in OUTCOMES)
+    counts = connection.execute(
+        f"SELECT {sums} FROM receipts WHERE recorded_at >= ?", (round(since * 1e6),)
+    ).fetchone()
+    return dict(zip(OUTCOMES, counts, strict=True))
+
+
+def _users(connection: sqlite3.Connection, waiting: Sequence[Waiting], now: float) -> list[User]:
+    lanes: dict[str, list[Lane]] = {}
+    for user, lane, prospects, oldest in connection.execute(
+        "SELECT user, lane, count(*), min(since) FROM queue GROUP BY user, lane"
+    ):
+        lanes.setdefault(user, []).append(Lane(user, lane, prospects, oldest / 1e6))
+    changes: dict[str, int] = {}
+    for each in waiting:
+        changes[each.user] = changes.get(each.user, 0) + each.changes
+    rows = {
+        name: rest
+        for name, *rest in connection.execute(
+            "SELECT name, budget, requests, per_seconds, reserve, paused, paused_at FROM users"
+        )
+        if rest[1] is not None or name in lanes
+    }
+    return [
+        _user(name, lanes.get(name, ()), changes.get(name, 0), rows.get(name, [None] * 6), now)
+        for name in sorted({*rows, *lanes})
+    ]
+
+
+def _user(name: str, lanes: Sequence[Lane], changes: int, row: Sequence[Any], now: float) -> User:
+    dump, requests, per_seconds, reserve, paused, paused_at = row
+    since = None if paused_at is None else paused_at / 1e6
+    if requests is None:
+        return User(name, None, 0, 0, None, paused, since, None, lanes, changes)
+    terms = BudgetTerms(requests, per_seconds, reserve)
+    budget = load(dump, terms)
+    available = budget.available(now)
+    prospects = sum(lane.prospects for lane in lanes)
+    # Those in flight are among the waiting until they are answered, and paid for.
+    empty_at = granted_at(load(dump, terms), max(0, prospects - budget.in_flight), now)
+    return User(
+        name,
+        budget.allowance,
+        available,
+        budget.withheld(now),
+        None if available else budget.next_at(now),
+        paused,
+        since,
+        None if paused else empty_at,
+        lanes,
+        changes,
+    )
+
+
+def load(dump: bytes | None, terms: BudgetTerms) -> Budget:
+    """A budget to look at; one of another release says nothing, and so counts as whole."""
+    try:
+        return Budget(terms) if dump is None else Budget.load(dump, terms)
+    except ValueError:
+        return Budget(terms)
+
+
+def _names(connection: sqlite3.Connection) -> dict[str, str]:
+    return dict(
+        connection.execute("SELECT segment, group_concat(name, ' and ') FROM audiences GROUP BY 1")
+    )
+
+
+def _messages(connection: sqlite3.Connection) -> tuple[int, float | None]:
+    (count,) = connection.execute("SELECT count(*) FROM inbox WHERE body IS NOT NULL").fetchone()
+    oldest = connection.execute(
+        "SELECT received_at FROM inbox WHERE body IS NOT NULL ORDER BY place LIMIT 1"
+    ).fetchone()
+    return count, None if oldest is None else oldest[0] / 1e6
+
+
+def _errors(connection: sqlite3.Connection) -> list[Mapping[str, Any]]:
+    return [
+        orjson.loads(line)
+        for (line,) in connection.execute(
+            "SELECT line FROM dead_letters ORDER BY id DESC LIMIT ?", (ERRORS,)
+        )
+    ]
+
+
+LANES: Final = {LIVE: "live", BACKFILL: "backfill"}
+"""What the lanes are called."""
