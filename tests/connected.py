@@ -1,4 +1,4 @@
-"""An Outreach user who has connected by OAuth, and every secret that came of it."""
+"""Who may ask Outreach: a user who has connected by OAuth, an application that signs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,14 @@ import json
 import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
 from pipeline.sandbox import Sandbox
 from tests.sandbox_client import ask
@@ -52,6 +60,27 @@ def connect(sandbox: Sandbox, folder: Path, *, hours_ago: float = 1) -> None:
     assert reply.status == 200, reply.body
     tokens = {**reply.json, "created_at": int(time.time() - hours_ago * HOUR)}
     (folder / TOKEN_STORE).write_text(json.dumps(tokens), encoding="utf-8")
+
+
+def sign_up(folder: Path) -> dict[str, object]:
+    """Writes an application's keys; gives it as a user of a destination file.
+
+    The sandbox needs ``s2s_key=folder / "public.pem"``.
+    """
+    key = rsa.generate_private_key(65537, 2048)
+    private, public = folder / "key.pem", folder / "public.pem"
+    private.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    private.chmod(0o600)
+    public.write_bytes(
+        key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    )
+    auth = {
+        "type": "s2s",
+        "install_id": "6c1f0d0a-3b1e",
+        "issuer": CLIENT_ID,
+        "private_key_file": private.name,
+    }
+    return {"name": "app", "auth": auth}
 
 
 def secrets_of(sandbox: Sandbox) -> set[str]:
