@@ -42,12 +42,11 @@ from transforms.outreach import patience
 from transforms.outreach.client import Timeouts
 from transforms.outreach.sender import Delivery, Sender
 
-SOON = 0.01
-
 
 @pytest.fixture(autouse=True)
 def short_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "BACKOFF_FIRST_SECONDS", SOON)
+    monkeypatch.setattr(patience, "BACKOFF_FIRST_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "BACKOFF_MOST_SECONDS", 0.05)
 
 
 @pytest.fixture
