@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from transforms.errors import ConfigurationError
 
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another thread's to end."""
+GLANCE_SECONDS = 0.05
+"""Whoever looks whether a ledger is held (`pipeline.ledger.beside.owner`) has it for less."""
 WAL_BYTES = 64 * 2**20
 """To what the write-ahead log is cut back, once a large transaction has grown it."""
 
@@ -32,6 +35,8 @@ def connect(path: str) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA temp_store = MEMORY")
+        # What is forgotten is to be gone from the file too, wherever it ever lay.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES}")
     except BaseException:
         connection.close()
@@ -63,7 +68,11 @@ def owned(path: str) -> Iterator[None]:
 
 def _lock(descriptor: int, path: str) -> None:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(GLANCE_SECONDS)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as taken:
         owner = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
         raise ConfigurationError(
