@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from math import ceil
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import orjson
@@ -40,7 +41,7 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
     delay_seconds: float = 0.0
     fate: Fate = "sent"
 

@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 import orjson
-from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from pipeline.sandbox.fields import FIELDS, ResourceKind
 from pipeline.sandbox.state import Collection
@@ -26,7 +26,7 @@ class Kept(BaseModel):
 
     type: ResourceKind = "prospect"
     id: PositiveInt
-    attributes: dict[str, object] | None = {}
+    attributes: dict[str, object] | None = Field(default_factory=dict)
     at: float | None = None
 
     @model_validator(mode="after")
