@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.elements import DEFERRED, Block, DeadLetter, Outcome
+from transforms.formats.reading import PLACE_BITS
 from transforms.mapping import Attribute, Audience, Mapping, OutreachUser, Plan
 from transforms.parse import Arrived, Parse, Parsed, parse
 from transforms.receipts import dead_letter_line, dead_letters
@@ -67,20 +68,35 @@ def test_a_csv_row_is_known_by_itself_and_its_header() -> None:
     assert other.dead_letters
 
 
-def test_places_follow_the_lines_and_all_of_one_arrival_share_one() -> None:
-    parsed = read(FLAT, b"", b"[" + FLAT + b"," + OTHER + b"]", OTHER)
-    assert [change.sequence for change in parsed.memberships] == [100, 102, 102, 103]
+def place(line: int, element: int = 0) -> int:
+    return (line << PLACE_BITS) + element
+
+
+def test_places_follow_the_lines_and_the_elements_within_a_line() -> None:
+    parsed = read(FLAT, b"", b"[" + b",".join([FLAT] * 11) + b"]", OTHER)
+    assert [change.sequence for change in parsed.memberships] == [
+        place(100),
+        *(place(102, element) for element in range(11)),
+        place(103),
+    ]
     assert parsed.arrivals == 3
+
+
+def test_the_last_of_many_records_in_one_array_wins_if_none_has_a_time() -> None:
+    statuses = ["realized"] * 11 + ["exited"]
+    records = [{"outreach_id": 1, "segment": "s", "status": status} for status in statuses]
+    changes = read(orjson.dumps(records)).memberships
+    assert max(changes, key=lambda change: change.sequence).status == "exited"
 
 
 def test_a_message_has_the_place_and_time_of_its_publication() -> None:
     (change,) = read(FLAT, message_id="77", published=5).memberships
-    assert (change.sequence, change.event_time) == (5, 5)
+    assert (change.sequence, change.event_time) == (place(5), 5)
     timed = orjson.dumps(orjson.loads(FLAT) | {"event_time": 60})
     (change,) = read(timed, message_id="77", published=5).memberships
-    assert (change.sequence, change.event_time) == (5, 60_000_000)
+    assert (change.sequence, change.event_time) == (place(5), 60_000_000)
     (change,) = read(FLAT, message_id="77").memberships
-    assert (change.sequence, change.event_time) == (100, None)
+    assert (change.sequence, change.event_time) == (place(100), None)
 
 
 @pytest.mark.parametrize("line", [b"", b" ", b"\t\r", b"\x0b\x0c"])

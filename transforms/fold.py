@@ -58,7 +58,8 @@ def is_newer(change: Change, other: Change) -> bool:
         return time > other_time
     if change.sequence != other.sequence:
         return change.sequence > other.sequence
-    return change.change_id > other.change_id
+    # Of one segment in two namespaces, both changes have the line's id.
+    return (change.change_id, change.value) > (other.change_id, other.value)
 
 
 def gather(held: dict[int, Held], changes: Iterable[Change]) -> list[Change]:

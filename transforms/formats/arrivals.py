@@ -65,6 +65,7 @@ def read_arrival(
         reading.refuse(_unknown(value))
         return
     for index, element in enumerate(elements):
+        reading.step(index)
         reading.hold(arrival, f"{arrival_id}-{index}", element)
         if type(element) is not dict or not _read_record(element, reading, depth):
             reading.refuse(_unknown(element))
@@ -120,7 +121,8 @@ def _read_table(arrival: bytes, reading: Reading) -> bool:
     header = read_header(head.decode(errors="replace"))
     if header is None:
         return False
-    for row in join_rows(BytesIO(rows), header):
+    for index, row in enumerate(join_rows(BytesIO(rows), header)):
+        reading.step(index)
         read_row_arrival(row.rstrip(b"\r\n"), head, header, reading)
     return True
 

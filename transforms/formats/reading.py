@@ -18,6 +18,12 @@ MOST_OF_A_RECORD: Final = 16
 MOST_OF_AN_ARRIVAL: Final = 1000
 """Dead letters one array can cause; the last of them holds all of it."""
 
+PLACE_BITS: Final = 12
+"""Between two arrivals there is room for so many bits of elements, in their own order.
+
+The microsecond at which a message was published then fits into 63 bits until the year 2041.
+"""
+
 _NONE: Final = object()
 
 
@@ -29,13 +35,14 @@ class Reading:
       published: the time of records that name none; None in a file.
       memberships: those found so far, as are `attributes` and `dead_letters`.
       arrival_id: of the arrival at hand, as is all that follows.
-      sequence: its place in the order of publication.
+      sequence: its place, or its element's, in the order of publication.
       line: its number in its source.
     """
 
     __slots__ = (
         "_block",
         "_element",
+        "_first",
         "_letters",
         "_letters_of_arrival",
         "_recorded_at",
@@ -66,10 +73,10 @@ class Reading:
         self.arrival_id = ""
         self.begin(block.line, block.position)
 
-    def begin(self, line: int, sequence: int) -> None:
-        """Moves on to the next arrival of the block."""
+    def begin(self, line: int, place: int) -> None:
+        """Moves on to the next arrival of the block, at its place among all."""
         self.line = line
-        self.sequence = sequence
+        self.sequence = self._first = place << PLACE_BITS
         self._letters_of_arrival = 0
         self._whole = False
 
@@ -85,6 +92,10 @@ class Reading:
         self.arrival_id = arrival_id
         self._element = element
         self._letters = 0
+
+    def step(self, index: int) -> None:
+        """Moves on to an element of the arrival: a later one is published later."""
+        self.sequence = self._first + index
 
     def share(self, segment: str) -> str:
         """An equal string that all memberships of the block share, to save memory."""
