@@ -85,7 +85,7 @@ def replay_command(
         if summary is not None:
             write_summary(summary, text)
         report(console, finished, asked)
-        if not finished.kept:
+        if exit_status(finished) != WRONG:
             click.echo(text)
     raise SystemExit(exit_status(finished))
 

@@ -100,4 +100,8 @@ def _summary(totals: Mapping[str, int], kept: int, seconds: float) -> dict[str, 
             " wait; this is a bug: please report it with the destination file and the input"
         )
     order = ("records", "unreadable", "unmapped", "changes", *OUTCOMES, "requests", "throttled")
-    return {**{name: totals[name] for name in order}, "seconds": round(seconds, 3)}
+    summary: dict[str, Any] = {name: totals[name] for name in order}
+    if kept:
+        # Whoever reads it may rely on it: these changes are those that have an outcome.
+        summary |= {"changes": ended, "kept": kept}
+    return {**summary, "seconds": round(seconds, 3)}
