@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Sequence
 
+from google.api_core.exceptions import GoogleAPICallError
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
 from pipeline.ends import is_topic, prepare
 from pipeline.ledger.outputs import Kind, Output, Publish
+from transforms.errors import ActivationError, ConfigurationError
 
+_TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
 PUBLISH_SECONDS = 60.0
 """How long the service may take to confirm; then the lines are published again."""
 
@@ -51,12 +56,23 @@ def begin_outputs(
 def publisher(topic: str) -> Publish:
     """What publishes lines to a topic, and returns when the service has them all.
 
-    It raises whatever the service's client does: the lines stay in the ledger then.
+    It raises `ActivationError` where the service does not take them: they stay in the ledger.
+
+    Raises:
+      ConfigurationError: this is no topic's name, or no credentials for Pub/Sub are found.
     """
-    client = pubsub_v1.PublisherClient()
+    if not _TOPIC.fullmatch(topic):
+        raise ConfigurationError(f"{topic} is no topic; write projects/PROJECT/topics/TOPIC")
+    try:
+        client = pubsub_v1.PublisherClient()
+    except GoogleAuthError as problem:
+        raise ConfigurationError(f"{topic}: {problem}") from problem
 
     def publish(lines: Sequence[bytes]) -> None:
-        for future in [client.publish(topic, line) for line in lines]:
-            future.result(timeout=PUBLISH_SECONDS)
+        try:
+            for future in [client.publish(topic, line) for line in lines]:
+                future.result(timeout=PUBLISH_SECONDS)
+        except (GoogleAPICallError, TimeoutError) as problem:
+            raise ActivationError(f"cannot publish to {topic}: {problem}") from problem
 
     return publish
