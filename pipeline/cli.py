@@ -11,6 +11,18 @@ COMMANDS = {
         "pipeline.connect:connect_command",
         "Connects one Outreach user by OAuth, and stores the tokens.",
     ),
+    "explain": Later(
+        "pipeline.explain:explain_command",
+        "Says what each field of one prospect holds, and which change made it so.",
+    ),
+    "forget": Later(
+        "pipeline.forget:forget_command",
+        "Removes a prospect from a ledger.",
+    ),
+    "release": Later(
+        "pipeline.release:release_command",
+        "Lets an audience go that was held because it emptied at once.",
+    ),
     "replay": Later(
         "pipeline.replay:replay_command",
         "Delivers the audience changes in files, and ends when each has its outcome.",
@@ -22,6 +34,10 @@ COMMANDS = {
     "sandbox": Later(
         "pipeline.sandbox.cli:sandbox_command",
         "Starts a local Outreach: its API, its limits, and a page to look at.",
+    ),
+    "status": Later(
+        "pipeline.status:status_command",
+        "Says what has happened and what is waiting, from a ledger.",
     ),
     "validate": Later(
         "pipeline.validate:validate_command",

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.ledger.history import add_totals
 from pipeline.ledger.inbox import unread
 from pipeline.ledger.store import transaction
 
@@ -49,7 +48,11 @@ def forget(connection: sqlite3.Connection, outreach_id: int, *, again: bool) -> 
     }
     removed["dead_letters"] += _forget_unreadable(connection, outreach_id)
     # Changes that waited have no receipt, and are to be missed by nobody who counts.
-    add_totals(connection, {"forgotten": removed["waiting"]})
+    connection.execute(
+        "INSERT INTO totals (name, count) VALUES ('forgotten', ?1)"
+        " ON CONFLICT (name) DO UPDATE SET count = count + ?1",
+        (removed["waiting"],),
+    )
     if again:
         connection.execute(
             "INSERT OR REPLACE INTO forgotten (outreach_id, place)"

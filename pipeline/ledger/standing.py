@@ -148,6 +148,10 @@ class Standing:
             return None
         return max((end for end in ends if end is not None), default=self.at)
 
+    def changes_of(self, segment: str) -> int:
+        """That wait of one audience."""
+        return sum(each.changes for each in self.waiting if each.segment == segment)
+
     def audience(self, segment: str | None) -> str:
         """What to call an audience."""
         return "profile attributes" if segment is None else self.names.get(segment, segment)
@@ -168,7 +172,7 @@ def read_standing(connection: sqlite3.Connection, now: float) -> Standing:
             at=now,
             waiting=waiting,
             users=_users(connection, waiting, now),
-            names=_names(connection),
+            names=audience_names(connection),
             held=holds(connection),
             messages=messages,
             oldest_message_at=oldest_message_at,
@@ -263,7 +267,8 @@ def load(dump: bytes | None, terms: BudgetTerms) -> Budget:
         return Budget(terms)
 
 
-def _names(connection: sqlite3.Connection) -> dict[str, str]:
+def audience_names(connection: sqlite3.Connection) -> dict[str, str]:
+    """What the audiences are called, by segment."""
     return dict(
         connection.execute("SELECT segment, group_concat(name, ' and ') FROM audiences GROUP BY 1")
     )
