@@ -191,4 +191,5 @@ def job_of(destination: Destination, place: Place, watch: Watch | None) -> Job:
             destination.guard.max_exit_percent, destination.guard.window_minutes * 60.0
         ),
         watch=watch,
+        announce=progress.announce,
     )

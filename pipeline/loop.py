@@ -8,7 +8,8 @@ and commits each outcome as it becomes known. The process may die anywhere betwe
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,6 +60,7 @@ class Job:
       hold_seconds: how long a prospect's changes are gathered.
       guard: when an audience that empties is held.
       watch: see `transforms.outreach.desk.Watch`.
+      announce: is told before each delivery how many more prospects of each user wait.
       clock: seconds since the epoch.
     """
 
@@ -69,6 +71,7 @@ class Job:
     hold_seconds: float = 0.0
     guard: GuardTerms = field(default_factory=GuardTerms)
     watch: Watch | None = None
+    announce: Callable[[Mapping[str, int]], None] | None = None
     clock: Callable[[], float] = steady
 
 
@@ -208,6 +211,8 @@ class Loop:
     def _send(
         self, patches: Sequence[Patch], allotments: dict[str, Allotment], began: float
     ) -> None:
+        if self._job.announce is not None:
+            self._job.announce(self._beyond(patches))
         results = _Results(self._ledger, self._job.clock)
         outlet = Outlet(self._desk, allotments, lasting=True, until=began + 2 * RUN_SECONDS)
         try:
@@ -225,6 +230,11 @@ class Loop:
         self._note_pauses(results.kept, allotments)
         took = max(0.1, self._job.clock() - began)
         self._most = max(PATCHES_FIRST, min(PATCHES_MOST, int(len(patches) * RUN_SECONDS / took)))
+
+    def _beyond(self, patches: Sequence[Patch]) -> dict[str, int]:
+        taken = Counter(patch.user for patch in patches)
+        queued = waiting.prospects(self._ledger)
+        return {user: count - taken[user] for user, count in queued.items()}
 
     def _note_pauses(self, kept: Sequence[Kept], allotments: dict[str, Allotment]) -> None:
         now = self._job.clock()

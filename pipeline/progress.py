@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -22,20 +22,31 @@ PLAIN_EVERY_SECONDS = 15.0
 
 
 class Board:
-    """The latest standings of this process's senders, and whether they are to drain."""
+    """The latest standings of this process's senders, and whether they are to drain.
+
+    Attributes:
+      beyond: prospects that wait for later senders, by user; told by a loop over a ledger.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._standings: Sequence[Standing] = ()
-        self._most = 0
+        self._ended = 0
         self._drain = False
+        self.beyond: Mapping[str, int] = {}
 
     def tell(self, standings: Sequence[Standing]) -> bool:
         """Takes the newest standings; returns whether to drain."""
         with self._lock:
             self._standings = standings
-            self._most = max(self._most, self._open())
             return self._drain
+
+    def begin(self, beyond: Mapping[str, int]) -> None:
+        """Other senders begin; what the last ones ended is added up."""
+        with self._lock:
+            self._ended += sum(standing.ended for standing in self._standings)
+            self._standings = ()
+            self.beyond = beyond
 
     def drain(self) -> None:
         """Asks the senders to finish what is in flight and to leave the rest."""
@@ -57,7 +68,9 @@ class Board:
     def prospects(self) -> tuple[int, int]:
         """How many prospects are done, and how many there are."""
         with self._lock:
-            return self._most - self._open(), self._most
+            done = self._ended + sum(standing.ended for standing in self._standings)
+            left = sum(standing.waiting + standing.in_flight for standing in self._standings)
+            return done, done + left + sum(self.beyond.values())
 
     def describe(self) -> str:
         """What is under way or waited for, in a line."""
@@ -67,9 +80,6 @@ class Board:
             return "reading and merging"
         several = len(standings) > 1
         return " · ".join(_describe(standing, several) for standing in standings)
-
-    def _open(self) -> int:
-        return sum(standing.waiting + standing.in_flight for standing in self._standings)
 
 
 def _describe(standing: Standing, several: bool) -> str:
@@ -108,6 +118,11 @@ def fresh_board() -> Board:
 def watch(standings: Sequence[Standing]) -> bool:
     """Tells the process's board; picklable by name, for `PatchProspects`."""
     return board.tell(standings)
+
+
+def announce(beyond: Mapping[str, int]) -> None:
+    """Tells the process's board that other senders begin, and what waits beyond them."""
+    board.begin(beyond)
 
 
 @contextmanager

@@ -111,6 +111,11 @@ def next_due(connection: sqlite3.Connection, user: str) -> int | None:
     return min(found, default=None)
 
 
+def prospects(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many prospects wait, by user."""
+    return dict(connection.execute("SELECT user, count(*) FROM queue GROUP BY user"))
+
+
 def count(connection: sqlite3.Connection) -> int:
     """Changes that wait."""
     (found,) = connection.execute("SELECT count(*) FROM waiting").fetchone()

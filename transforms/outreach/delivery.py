@@ -29,6 +29,7 @@ class Standing:
       waiting: prospects in the queue, those in flight apart.
       troubled: of them, those that wait to be tried again.
       in_flight: requests without an answer.
+      ended: prospects of which all is decided.
       requests: sent so far.
       throttled: answers of 429 so far.
       throttled_seconds: spent with work to send and nothing allowed.
@@ -44,6 +45,7 @@ class Standing:
     waiting: int
     troubled: int
     in_flight: int
+    ended: int
     requests: int
     throttled: int
     throttled_seconds: float

@@ -49,6 +49,9 @@ class Queue:
     Never longer than there are distinct prospects: what comes for one that waits is merged
     into what waits, and what comes for one in flight waits until that is answered, unless
     what is in flight is newer.
+
+    Attributes:
+      ended: prospects of which all was decided.
     """
 
     def __init__(self) -> None:
@@ -58,6 +61,7 @@ class Queue:
         self._in_flight: dict[int, Work] = {}
         self._behind: dict[int, Work] = {}
         self._ticket = itertools.count()
+        self.ended = 0
 
     def __len__(self) -> int:
         """Prospects with work that waits; those in flight are not counted."""
@@ -132,6 +136,7 @@ class Queue:
     def done(self, work: Work) -> None:
         """All of a work in flight has its outcome."""
         del self._in_flight[work.outreach_id]
+        self.ended += 1
         behind = self._behind.pop(work.outreach_id, None)
         if behind is not None:
             self._waiting[behind.outreach_id] = behind
@@ -148,6 +153,10 @@ class Queue:
         lost = self._return(work)
         self._put(work, until)
         return lost
+
+    def recall(self) -> list[Change]:
+        """All in flight goes to the head of the queue; returns what that made superfluous."""
+        return [change for work in list(self._in_flight.values()) for change in self.again(work)]
 
     def wake(self, now: float) -> float | None:
         """Readies what has waited long enough; returns when the next of the others is due."""

@@ -75,6 +75,8 @@ class Sender:
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._until = math.inf
+        self._workers: list[asyncio.Task[None]] = []
+        self._abandoned = False
         self._waits_for = ""
         self._resumes_at: float | None = None
         self._requests = 0
@@ -89,6 +91,7 @@ class Sender:
             len(self._queue),
             self._queue.delayed,
             self._queue.in_flight,
+            self._queue.ended,
             self._requests,
             self._throttled,
             self._throttled_seconds,
@@ -103,6 +106,16 @@ class Sender:
         """Starts no further request; `deliver` ends when those in flight are answered."""
         self._until = -math.inf
         self._news.set()
+
+    def abandon(self) -> None:
+        """Stops, and awaits no answer any more: `deliver` ends and leaves what is in flight too.
+
+        That may have been carried out all the same, as after any answer that is lost.
+        """
+        self.stop()
+        self._abandoned = True
+        for worker in self._workers:
+            worker.cancel()
 
     async def deliver(self, patches: Iterable[Patch], until: float = math.inf) -> list[Patch]:
         """Sends patches until none is left, time is up, it is stopped, or the user is paused.
@@ -120,16 +133,21 @@ class Sender:
         for patch in patches:
             self._outcomes.superseded(self._queue.add(patch), self._clock())
         self._until = min(self._until, until)
-        workers = [
+        self._workers = [
             asyncio.create_task(self._work())
             for _ in range(min(self._in_flight, max(1, len(self._queue))))
         ]
         try:
-            await asyncio.gather(*workers)
+            await asyncio.gather(*self._workers)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._abandoned or (task is not None and task.cancelling()):
+                raise
         finally:
-            for worker in workers:
+            for worker in self._workers:
                 worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            await asyncio.gather(*self._workers, return_exceptions=True)
+        self._outcomes.superseded(self._queue.recall(), self._clock())
         held_until = self._patience.held_until
         return self._queue.clear(self._user, held_until if held_until > self._clock() else 0.0)
 
@@ -148,7 +166,7 @@ class Sender:
             while not self._is_over():
                 obstacle = self._obstacle()
                 if obstacle is None:
-                    token = await self._token()
+                    token = await self._heeding(self._badge.show(self._clock()))
                     # All may have changed meanwhile, since a token can take minutes.
                     if token is None or self._is_over() or self._obstacle() is not None:
                         continue
@@ -257,28 +275,21 @@ class Sender:
             case Fate.TROUBLE:
                 self._patience.meet(verdict.detail, now, verdict.retry_at)
             case Fate.UNAUTHENTICATED:
-                await self._replace(token, verdict.detail)
+                await self._heeding(self._badge.refused(token, verdict.detail, now))
             case _:
                 self._patience.restore()
                 self._badge.accepted(token)
         return verdict, reply.body
 
-    async def _token(self) -> str | None:
+    async def _heeding(self, asked: Awaitable[str | None]) -> str | None:
+        """What the badge answers; None where there is no token, and then nothing is sent."""
         try:
-            return await self._badge.show(self._clock())
+            return await asked
         except CredentialError as problem:
             self._pause(problem)
         except Trouble as trouble:
             self._patience.refrain(str(trouble), self._clock())
         return None
-
-    async def _replace(self, token: str, why: str) -> None:
-        try:
-            await self._badge.refused(token, why, self._clock())
-        except CredentialError as problem:
-            self._pause(problem)
-        except Trouble as trouble:
-            self._patience.refrain(str(trouble), self._clock())
 
     def _pause(self, problem: CredentialError) -> None:
         if self.paused is None:
