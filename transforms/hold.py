@@ -17,12 +17,16 @@ from apache_beam.transforms.userstate import (
     TimerSpec,
     on_timer,
 )
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import Timestamp
 
 from transforms.coalesce import Tally
 from transforms.coders import ChangeCoder, KnownCoder
 from transforms.elements import Change
 from transforms.fold import Held, Known, gather, settle, weigh
+
+_ENOUGH = 0.9
+"""Of the time that a prospect is remembered: from there on a timer may end it."""
 
 
 class Due(NamedTuple):
@@ -36,16 +40,21 @@ class Due(NamedTuple):
 def release(held: Sequence[Change], known: dict[str, Known]) -> Due:
     """Folds what was held of one prospect, and weighs it with what is known.
 
+    Where a change is to be sent whatever is known, so is a newer one that takes its place.
+
     Args:
       held: changes of one prospect.
       known: what its fields were last given; brought up to date in place.
     """
     best: dict[int, Held] = {}
     lost = gather(best, held)
+    retried = {change.field for change in held if change.retry}
     due: list[Change] = []
     unchanged: list[Change] = []
     for slots in best.values():
         winners, behind = settle(slots)
+        if retried:
+            winners = [each._replace(retry=each.field in retried) for each in winners]
         weighed = weigh(winners, known)
         lost += behind + weighed.superseded
         due += weighed.due
@@ -99,7 +108,7 @@ class HoldDoFn(beam.DoFn):
         self._tally.in_changes.inc()
         if not any(True for _ in held.read()):
             hold_ends.set(Timestamp.of(self._clock() + self._hold_seconds))
-            window_ends.set(MAX_TIMESTAMP)
+            window_ends.set(GlobalWindow().max_timestamp())
         held.add(change)
 
     @on_timer(HOLD_ENDS)
@@ -131,9 +140,10 @@ class HoldDoFn(beam.DoFn):
         known: BagRuntimeState = beam.DoFn.StateParam(KNOWN),
         heard: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(HEARD),
     ) -> None:
-        # A timer is a hint: some runners' processing time jumps ahead.
+        # A timer is a hint, for some runners' processing time jumps ahead. But no two clocks
+        # agree: what is a little early by ours must count, as the timer does not come twice.
         last = heard.read()
-        if last is not None and self._clock() - last >= self._remember_seconds:
+        if last is not None and self._clock() - last >= _ENOUGH * self._remember_seconds:
             known.clear()
             heard.clear()
 
