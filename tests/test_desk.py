@@ -13,6 +13,7 @@ from tests.delivering import AMPLE, statuses
 from transforms.budget import Budget
 from transforms.clock import steady
 from transforms.elements import Outcome
+from transforms.outreach import desk as desk_module
 from transforms.outreach.auth import BearerAuth
 from transforms.outreach.delivery import Delivery, Standing
 from transforms.outreach.desk import Access, Desk, Left
@@ -165,6 +166,25 @@ def test_time_that_is_up_leaves_the_rest(desk: Desk, anna: Access) -> None:
     assert (left.paused, len(left.patches) + len(came) - 1) == (None, 90)
 
 
+def test_a_drain_awaits_answers_for_a_while_and_then_leaves_them(
+    anna: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_module, "GRACE_SECONDS", 0.5)
+    given = {anna: patches([1, 2], "anna")}
+    options = SandboxOptions(prospects=9, tokens={"anna-token": "anna"}, latency_seconds=30)
+    with running_sandbox(options) as sandbox:
+        desk = Desk(sandbox.url, Delivery(), steady)
+        began = time.monotonic()
+
+        (left,) = desk.deliver(given, budgets(), lambda _: bool(sandbox.requests()))
+
+        assert isinstance(left, Left)
+        assert left.paused is None
+        assert sorted(each.outreach_id for each in left.patches) == [1, 2]
+        assert 0.5 < time.monotonic() - began < 5
+        desk.close()
+
+
 def test_what_a_user_met_is_known_to_the_next_delivery(
     sandbox: Sandbox, desk: Desk, anna: Access
 ) -> None:
@@ -176,6 +196,7 @@ def test_what_a_user_met_is_known_to_the_next_delivery(
     (left,) = desk.deliver({anna: patches([2], "anna")}, budgets(), until=steady() + 1)
 
     assert isinstance(left, Left)
+    assert desk.held_until("anna") > steady() + 20
     assert left.patches[0].not_before > (steady() + 20) * 1_000_000
     assert time.monotonic() - began < 0.5
     assert statuses(sandbox) == [503], "nobody asks again before the time that was named"

@@ -288,6 +288,11 @@ class Journey(RuleBasedStateMachine):
     def later(self, data: st.DataObject, seconds: int) -> None:
         self.end(self.queue.later(self.land(data), self.now + seconds))
 
+    @rule()
+    def recall(self) -> None:
+        self.end(self.queue.recall())
+        self.flying.clear()
+
     @rule(seconds=st.integers(0, 2))
     def wake(self, seconds: int) -> None:
         self.now += seconds

@@ -644,6 +644,25 @@ def test_a_sender_stopped_while_its_budget_is_spent_does_not_wait_for_it(
     assert time.monotonic() - began < 2
 
 
+def test_an_abandoned_sender_awaits_no_answer_and_leaves_what_was_in_flight_too() -> None:
+    with running_sandbox(SandboxOptions(prospects=9, latency_seconds=30)) as sandbox:
+        budget = Budget(BudgetTerms(100, 3600.0, 0))
+        given = patches(range(1, 10))
+
+        async def abandon(sender: Sender, _: list[Outcome]) -> None:
+            while not sandbox.requests():  # noqa: ASYNC110 - it tells nobody, it is asked
+                await asyncio.sleep(0.01)
+            sender.abandon()
+
+        began = time.monotonic()
+        sent = deliver(sandbox.url, given, budget=budget, act=abandon)
+
+        assert time.monotonic() - began < 5
+        assert sorted(prospects_of(sent.left)) == prospects_of(given)
+        assert budget.in_flight == 0
+        assert budget.available(steady()) == 99, "it may have reached the server"
+
+
 def test_a_cancelled_delivery_leaves_no_request_granted_and_no_task_behind() -> None:
     with running_sandbox(SandboxOptions(prospects=9, latency_seconds=5)) as sandbox:
         budget = Budget(BudgetTerms(100, 3600.0, 0))

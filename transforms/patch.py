@@ -38,12 +38,14 @@ class Outlet:
       lasting: whether it outlives the stage. What its senders leave undone is then kept, and
         not deferred, since whoever lent it will come again.
       until: seconds since the epoch from which on no request is started.
+      watch: see `Watch`; in place of the stage's own.
     """
 
     desk: Desk
     budgets: Mapping[str, Budget | Allotment]
     lasting: bool = False
     until: float = math.inf
+    watch: Watch | None = None
 
 
 class Kept(NamedTuple):
@@ -197,9 +199,8 @@ class DeliverDoFn(beam.DoFn):
             self._tally.arrived(patches)
             patches.sort(key=_place)
         outlet = self._outlet
-        for settled in outlet.desk.deliver(
-            self._patches, outlet.budgets, self._watch, outlet.until
-        ):
+        watch = outlet.watch or self._watch
+        for settled in outlet.desk.deliver(self._patches, outlet.budgets, watch, outlet.until):
             if isinstance(settled, Outcome):
                 yield from map(_windowed, self._tally.each([settled]))
             elif settled.paused is None and not outlet.lasting:

@@ -23,9 +23,13 @@ from transforms.outreach.sender import Sender
 
 TICK_SECONDS = 0.2
 """How often outcomes are handed on, and standings told, while requests are under way."""
+GRACE_SECONDS = 7.0
+"""How long answers are awaited once a drain was asked for: ten seconds after they ask it to end,
+service managers and container runtimes kill a process, which has other things to end too."""
 
 Watch = Callable[[Sequence[Standing]], bool]
-"""Is told a few times a second what each user's sender is doing; True asks it to drain."""
+"""Is told a few times a second what each user's sender is doing; True asks it to drain, and what
+is not answered `GRACE_SECONDS` later is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +102,11 @@ class Desk:
         self._runner.run(self._client.close())
         self._runner.close()
 
+    def held_until(self, user: str) -> float:
+        """Until when a user's requests are held back, as its server asked or for its trouble."""
+        known = self._known.get(user)
+        return -math.inf if known is None else known.patience.held_until
+
     def deliver(
         self,
         patches: Mapping[Access, Iterable[Patch]],
@@ -131,6 +140,7 @@ class Desk:
             ]
 
         tasks = self._runner.run(start())
+        drained_at = math.inf
         try:
             ended = not tasks
             while not ended:
@@ -138,8 +148,10 @@ class Desk:
                 ready, outcomes[:] = list(outcomes), []
                 yield from ready
                 if watch is not None and watch([sender.standing() for sender in senders.values()]):
+                    drained_at = min(drained_at, self._clock())
+                    late = self._clock() - drained_at >= GRACE_SECONDS
                     for sender in senders.values():
-                        sender.stop()
+                        sender.abandon() if late else sender.stop()
         finally:
             self._runner.run(_end(tasks))
             for sender in senders.values():
