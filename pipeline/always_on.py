@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from rich.console import Console
@@ -14,11 +14,14 @@ from pipeline import progress
 from pipeline.bell import Bell, stopping
 from pipeline.destination import Destination
 from pipeline.durable import job_of
+from pipeline.health import Health
 from pipeline.job import Place
 from pipeline.ledger import history
 from pipeline.ledger.outputs import Output
 from pipeline.ledger.store import connect, owned
+from pipeline.lookout import Lookout
 from pipeline.loop import Job, Loop
+from pipeline.metrics_server import serving
 from pipeline.outputs import begin_outputs
 from pipeline.subscription import Subscription
 from transforms.clock import micros
@@ -43,12 +46,16 @@ class AlwaysOn:
       ledger: its path.
       receipts: path or topic; None for none.
       dead_letters: path or topic; None for none.
+      metrics_port: where metrics are served; None for nowhere.
+      metrics_host: on which of this machine's addresses.
     """
 
     subscription: str
     ledger: str
     receipts: str | None = None
     dead_letters: str | None = None
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
 
 
 def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
@@ -66,6 +73,8 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
         job = replace(job, hold_seconds=destination.delivery.hold_seconds)
         subscription = Subscription(asked.subscription, asked.ledger, bell.ring)
         housekeeping = Housekeeping(ledger, destination, job.clock)
+        health = Health(job.clock, lambda: subscription.failure, job.clock())
+        lookout = Lookout.over(ledger, asked.ledger, destination, job.guard, health)
 
         def look_after() -> None:
             if subscription.failure is not None:
@@ -73,8 +82,17 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
                     f"cannot pull from {asked.subscription}: {subscription.failure}"
                 )
             housekeeping.look_after()
+            lookout.look()
 
-        with closing(Loop(asked.ledger, job)) as loop, stopping(board, bell, console):
+        with (
+            ExitStack() as stack,
+            closing(Loop(asked.ledger, job)) as loop,
+            stopping(board, bell, console),
+        ):
+            if asked.metrics_port is not None:
+                where = (asked.metrics_host, asked.metrics_port)
+                url = stack.enter_context(serving(*where, asked.ledger, health))
+                console.print(f"metrics at {url}/metrics, health at {url}/healthz")
             subscription.open()
             console.print(f"pulling from {asked.subscription}; Ctrl-C stops")
             try:

@@ -25,6 +25,19 @@ from transforms.errors import ConfigurationError
 @flag("ledger", metavar="PATH", help="Durable state: what arrived, what waits, what was sent.")
 @flag("receipts", metavar="PATH|TOPIC", help="Where one receipt a change is written.")
 @flag("dead_letters", metavar="PATH|TOPIC", help="Where what was refused is kept, to be replayed.")
+@flag(
+    "metrics_port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve Prometheus metrics and /healthz; 0 for any free port.",
+)
+@flag(
+    "metrics_host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="On which of this machine's addresses they are served.",
+)
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -33,6 +46,8 @@ def run_command(
     ledger: str | None,
     receipts: str | None,
     dead_letters: str | None,
+    metrics_port: int | None,
+    metrics_host: str,
 ) -> None:
     """Delivers audience changes as they are published, until it is stopped.
 
@@ -52,6 +67,8 @@ def run_command(
             )
         plan = load_destination(destination)
         plan.secrets(os.environ)
-        asked = AlwaysOn(input_subscription, ledger, receipts, dead_letters)
+        asked = AlwaysOn(
+            input_subscription, ledger, receipts, dead_letters, metrics_port, metrics_host
+        )
         run(plan, asked, console)
     raise SystemExit(DONE)
