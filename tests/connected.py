@@ -83,8 +83,12 @@ def sign_up(folder: Path) -> dict[str, object]:
     return {"name": "app", "auth": auth}
 
 
-def secrets_of(sandbox: Sandbox) -> set[str]:
-    """Every token the sandbox ever took or issued, and the application's secret."""
+def secrets_of(sandbox: Sandbox, folder: Path) -> set[str]:
+    """Every token that the sandbox knows or `ops` has stored, and the application's secret."""
     tokens, oauth = sandbox._outreach.tokens, sandbox._outreach.oauth
-    issued = {*tokens._grants, *tokens._dead, *oauth._codes, *oauth._refreshes, *oauth._used}
-    return {*issued, *oauth._clients.values()}
+    found = {*tokens._grants, *tokens._dead, *oauth._codes, *oauth._refreshes, *oauth._used}
+    store = folder / TOKEN_STORE
+    if store.exists():
+        stored = json.loads(store.read_text(encoding="utf-8"))
+        found |= {stored["access_token"], stored["refresh_token"]}
+    return {*found, *oauth._clients.values(), CLIENT_SECRET}

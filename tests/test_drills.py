@@ -136,7 +136,7 @@ def assert_silent(sandbox: Sandbox, ended: Ended) -> None:
     outputs |= {"stdout": ended.stdout.encode(), "stderr": ended.stderr.encode()}
     assert {"receipts.jsonl", "dead_letters.jsonl", "summary.json"} < outputs.keys()
     outputs.pop(TOKEN_STORE, None)
-    secrets = [secret.encode() for secret in {*secrets_of(sandbox), TOKEN, CLIENT_SECRET}]
+    secrets = [secret.encode() for secret in {*secrets_of(sandbox, ended.folder), TOKEN}]
     assert [name for name, text in outputs.items() if any(map(text.__contains__, secrets))] == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +31,7 @@ class Passed(NamedTuple):
 
 
 @contextmanager
-def serving(answer: Answering) -> Iterator[str]:
+def serving(answer: Answering, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serves on a thread of its own while the block lasts; gives the URL."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="wire", daemon=True)
@@ -39,13 +40,13 @@ def serving(answer: Answering) -> Iterator[str]:
     async def start() -> web.ServerRunner:
         runner = web.ServerRunner(web.Server(answer))  # type: ignore[arg-type]
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
         return runner
 
     runner = asyncio.run_coroutine_threadsafe(start(), loop).result()
     host, port = runner.addresses[0][:2]
     try:
-        yield f"http://{host}:{port}"
+        yield f"{'https' if tls else 'http'}://{host}:{port}"
     finally:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
@@ -54,7 +55,7 @@ def serving(answer: Answering) -> Iterator[str]:
 
 
 @contextmanager
-def recorded(url: str) -> Iterator[tuple[str, list[Passed]]]:
+def recorded(url: str, tls: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[Passed]]]:
     """A way to a server that keeps all that passes, secrets and all; gives its own URL."""
     passed: list[Passed] = []
 
@@ -89,5 +90,5 @@ def recorded(url: str) -> Iterator[tuple[str, list[Passed]]]:
                 returned.headers[name] = value
         return returned
 
-    with serving(forward) as here:
+    with serving(forward, tls) as here:
         yield here, passed
