@@ -78,7 +78,7 @@ def replay_durably(
         if not left and not bell.stopped:
             replayed.end(ledger)
     return Finished(
-        summary, reasons, left, list(loop.problems.values()), earlier, asked.ledger, held
+        summary, reasons, left, loop.problems, earlier, asked.ledger, held
     )
 
 

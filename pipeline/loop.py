@@ -1,51 +1,38 @@
 """The loop: the graph over a ledger, its two halves in turn, each run a durable step.
 
-*Intake* runs read, parse, map and coalesce over what arrived, and commits all that came of it
-at once. *Delivery* runs patch over the prospects whose turn it is and that the budget allows,
-and commits each outcome as it becomes known. The process may die anywhere between two commits.
+An intake commits all that came of it at once. A delivery is of the prospects whose turn it is
+and that the budget allows, and commits each outcome as it becomes known. The process may die
+anywhere between two commits.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-import apache_beam as beam
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-
-from pipeline.graph import Activation
-from pipeline.handover import Given, OutletOf, Put, Tray, offered
+from pipeline.account import Account, Advance
+from pipeline.halves import Graph, run_delivery, run_intake
 from pipeline.ledger import accounts, forgetting, guard, history, inbox, waiting
 from pipeline.ledger.guard import GuardTerms
+from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
 from pipeline.ledger.store import connect, transaction
-from pipeline.summary import Counts
-from transforms.budget import Budget
+from pipeline.turn import Turn
+from transforms import mapping
 from transforms.clock import micros, steady
-from transforms.coalesce import Coalesce
-from transforms.elements import Block, DeadLetter, Outcome, Patch
-from transforms.mapping import Plan
-from transforms.outreach.allotment import Allotment
+from transforms.elements import Block
 from transforms.outreach.desk import Access, Desk, Watch
+from transforms.outreach.patience import HOLD_MOST_SECONDS
 from transforms.outreach.sender import Delivery
-from transforms.patch import Kept, Outlet, PatchProspects
+from transforms.patch import Outlet
 
-INTAKE = "intake"
-DELIVERY = "delivery"
 ARRIVALS = 20_000
 """Messages taken in by one run, at most."""
-RUN_SECONDS = 5.0
-"""What a delivery run aims to take: what arrives meanwhile waits for its end."""
+TURN_SECONDS = 5.0
+"""What a turn aims to take: what arrives meanwhile waits for its end."""
 PATCHES_FIRST = 200
 PATCHES_MOST = 20_000
-COMMIT_OUTCOMES = 200
-"""Outcomes committed at once, at most; so many PATCHes are repeated if the process is killed."""
-COMMIT_SECONDS = 0.25
-PAUSED_SECONDS = 60.0
-"""How often a paused user's credential is tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +51,7 @@ class Job:
       clock: seconds since the epoch.
     """
 
-    plan: Plan
+    plan: mapping.Plan
     base_url: str
     accesses: Sequence[Access]
     delivery: Delivery
@@ -75,37 +62,31 @@ class Job:
     clock: Callable[[], float] = steady
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """What an intake run put on its tray."""
-
-    patches: list[Patch] = field(default_factory=list)
-    outcomes: list[Outcome] = field(default_factory=list)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
-
-    def put(self, kind: str, result: Any) -> None:  # noqa: ANN401 - what the kind says
-        getattr(self, kind).append(result)
-
-
 class Loop:
     """Runs a job over a ledger that this process owns; one thread at a time.
 
     Args:
       path: of the ledger.
       job: what to do.
+      committed: is called whenever there may be something new to write out, on any thread.
     """
 
-    def __init__(self, path: str, job: Job) -> None:
+    def __init__(self, path: str, job: Job, committed: Callable[[], None] = lambda: None) -> None:
         self._job = job
+        self._graph = Graph(job.plan, job.base_url, job.accesses, job.delivery, job.clock)
         self._ledger = connect(path)
-        self._desk = Desk(job.base_url, job.delivery, job.clock)
-        self._budgets: dict[str, Budget] = {}
-        self._tried_at: dict[str, float] = {}
+        self._committed = committed
+        self._turn: Turn | None = None
         self._most = PATCHES_FIRST
-        self.problems: dict[str, str] = {}
-        with transaction(self._ledger):
-            accounts.name_users(self._ledger, {each.name: each.budget for each in job.accesses})
-            guard.name_audiences(self._ledger, job.plan.audiences)
+        now = job.clock()
+        self._resume(now)
+        self._accounts = [Account(each, self._ledger, now) for each in job.accesses]
+        self._desk = Desk(job.base_url, job.delivery, job.clock)
+
+    @property
+    def problems(self) -> list[str]:
+        """Why users are paused, and what mends it."""
+        return [each.problem for each in self._accounts if each.problem is not None]
 
     def close(self) -> None:
         """Closes the connections to Outreach and to the ledger."""
@@ -113,14 +94,11 @@ class Loop:
         self._ledger.close()
 
     def take_in_messages(self) -> bool:
-        """Takes in what is in the inbox, if anything is; returns whether there may be more."""
-        blocks, places = inbox.next_arrivals(self._ledger, ARRIVALS)
-        if not blocks:
-            return False
-        lane = inbox.lane_of(self._ledger, places[0])
-        with self.taking_in(blocks, lane):
-            inbox.taken_in(self._ledger, places)
-        return True
+        """Takes in what is in the inbox; returns whether anything was."""
+        live = self._take_in_lane(LIVE, ARRIVALS)
+        # However many live ones come, the backfill's are not left in the inbox.
+        share = max(ARRIVALS - live, ARRIVALS // BACKFILL_SHARE)
+        return self._take_in_lane(BACKFILL, share) + live > 0
 
     @contextmanager
     def taking_in(self, blocks: Sequence[Block], lane: int) -> Iterator[sqlite3.Connection]:
@@ -129,14 +107,14 @@ class Loop:
         The body of the ``with`` block belongs to the same transaction, on the connection that
         it gets: whatever says that these blocks are in is true exactly if they are.
         """
-        gathered = _Gathered()
-        counts = self._run(self._intake, INTAKE, Tray(blocks, gathered.put))
+        self._settle()
+        gathered = run_intake(self._graph, blocks)
+        counts = gathered.counts
         now = micros(self._job.clock())
-        changes = [change for patch in gathered.patches for change in patch.changes]
+        changes = gathered.changes
         with transaction(self._ledger):
             intake = waiting.Intake(changes, gathered.outcomes, lane)
-            hold = micros(self._job.hold_seconds)
-            waiting.take_in(self._ledger, intake, now, hold)
+            waiting.take_in(self._ledger, intake, now, micros(self._job.hold_seconds))
             guard.watch_exits(self._ledger, changes, self._job.guard, now)
             history.bury(self._ledger, gathered.dead_letters)
             history.add_totals(
@@ -149,28 +127,29 @@ class Loop:
                 },
             )
             yield self._ledger
+        self._committed()
 
     def deliver(self) -> bool:
         """Sends what is due and affordable, if anything is; returns whether anything was."""
+        self._settle()
         # Nothing is under way here that could bring a prospect back.
         forgetting.forget_again(self._ledger)
         now = self._job.clock()
-        patches: list[Patch] = []
-        allotments: dict[str, Allotment] = {}
-        for access in self._ready(now):
-            budget = self._budget(access, now)
-            most = min(self._most, budget.available(now))
-            turns = waiting.next_patches(self._ledger, access.name, most, micros(now))
-            if not turns:
-                continue
-            # One more for every hundred: many prospects are read before they are written.
-            granted, _ = budget.take(len(turns) + len(turns) // 100, now)
-            accounts.save_budget(self._ledger, access.name, budget)
-            allotments[access.name] = Allotment(budget, granted)
-            patches += turns
-        if not patches:
+        given: dict[Account, waiting.Turns] = {}
+        for account in self._accounts:
+            affordable = min(self._most, account.affordable(now))
+            if affordable and self._desk.held_until(account.name) <= now:
+                turns = waiting.next_turns(
+                    self._ledger, account.name, affordable, micros(now), account.owed
+                )
+                if turns.patches:
+                    given[account] = turns
+        if not given:
             return False
-        self._send(patches, allotments, now)
+        with transaction(self._ledger, durable=True):
+            for turns in given.values():
+                history.doubt(self._ledger, turns.patches)
+        self._send(given, now)
         return True
 
     def next_at(self, *, paused: bool = True) -> float | None:
@@ -181,123 +160,69 @@ class Loop:
         """
         now = self._job.clock()
         found: list[float] = []
-        for access in self._job.accesses:
-            due = waiting.next_due(self._ledger, access.name)
-            if due is None:
-                continue
-            ready = self._budget(access, now).next_at(now)
-            if access.name in self.problems:
-                if not paused:
-                    continue
-                ready = self._tried_at[access.name] + PAUSED_SECONDS
-            found.append(max(due / 1e6, ready))
+        for account in self._accounts:
+            due = waiting.next_due(self._ledger, account.name)
+            if due is not None and (paused or account.problem is None):
+                held_until = self._desk.held_until(account.name)
+                found.append(max(due / 1e6, account.next_at(now), held_until))
         return min(found, default=None)
 
-    def _ready(self, now: float) -> list[Access]:
-        return [
-            access
-            for access in self._job.accesses
-            if access.name not in self.problems
-            or now >= self._tried_at[access.name] + PAUSED_SECONDS
-        ]
-
-    def _budget(self, access: Access, now: float) -> Budget:
-        if access.name not in self._budgets:
-            self._budgets[access.name] = accounts.load_budget(
-                self._ledger, access.name, access.budget, now
-            )
-        return self._budgets[access.name]
-
-    def _send(
-        self, patches: Sequence[Patch], allotments: dict[str, Allotment], began: float
-    ) -> None:
-        if self._job.announce is not None:
-            self._job.announce(self._beyond(patches))
-        results = _Results(self._ledger, self._job.clock)
-        outlet = Outlet(self._desk, allotments, lasting=True, until=began + 2 * RUN_SECONDS)
-        try:
-            counts = self._run(self._delivery, DELIVERY, Tray(patches, results.put, outlet))
-        finally:
-            results.commit()
-            for name, allotment in allotments.items():
-                allotment.close()
-                accounts.save_budget(self._ledger, name, self._budgets[name])
-        with transaction(self._ledger):
-            names = ("requests", "throttled")
-            history.add_totals(self._ledger, {name: counts[f"patch/{name}"] for name in names})
-            for kept in results.kept:
-                waiting.postpone(self._ledger, kept.patches, micros(self._job.clock()))
-        self._note_pauses(results.kept, allotments)
-        took = max(0.1, self._job.clock() - began)
-        self._most = max(PATCHES_FIRST, min(PATCHES_MOST, int(len(patches) * RUN_SECONDS / took)))
-
-    def _beyond(self, patches: Sequence[Patch]) -> dict[str, int]:
-        taken = Counter(patch.user for patch in patches)
-        queued = waiting.prospects(self._ledger)
-        return {user: count - taken[user] for user, count in queued.items()}
-
-    def _note_pauses(self, kept: Sequence[Kept], allotments: dict[str, Allotment]) -> None:
-        now = self._job.clock()
-        paused = {one.user: one.problem for one in kept if one.problem}
-        for user in allotments:
-            if user in paused:
-                self.problems[user] = paused[user]
-                self._tried_at[user] = now
-            elif self.problems.pop(user, None) is None:
-                continue
-            accounts.set_paused(self._ledger, user, paused.get(user), micros(now))
-
-    def _run(self, half: Callable[[beam.Pipeline], None], name: str, tray: Tray) -> Counts:
-        pipeline = beam.Pipeline(runner=FnApiRunner())
-        half(pipeline)
-        with offered(name, tray):
-            result = pipeline.run()
-            result.wait_until_finish()
-        return Counts.of(result)
-
-    def _activation(self) -> Activation:
+    def _resume(self, now: float) -> None:
         job = self._job
-        patch = PatchProspects(
-            job.base_url, job.accesses, job.delivery, job.watch, OutletOf(DELIVERY), job.clock
-        )
-        return Activation(job.plan, Coalesce(clock=job.clock), patch)
+        longest = max(HOLD_MOST_SECONDS, job.hold_seconds)
+        with transaction(self._ledger):
+            accounts.name_users(self._ledger, {each.name: each.budget for each in job.accesses})
+            guard.name_audiences(self._ledger, job.plan.audiences)
+            waiting.resume(
+                self._ledger,
+                [each.name for each in job.accesses],
+                mapping.Mapping(job.plan).user_of,
+                micros(now),
+                micros(now + longest),
+            )
 
-    def _intake(self, pipeline: beam.Pipeline) -> None:
-        gathered = self._activation().gather(pipeline, Given(INTAKE, Block))
-        gathered.patches | "Patches" >> Put(INTAKE, "patches")
-        gathered.dead_letters | "DeadLetters" >> Put(INTAKE, "dead_letters")
-        for place, outcomes in enumerate(gathered.outcomes):
-            outcomes | f"Outcomes{place}" >> Put(INTAKE, "outcomes")
+    def _take_in_lane(self, lane: int, most: int) -> int:
+        blocks, places = inbox.next_arrivals(self._ledger, lane, most)
+        if blocks:
+            with self.taking_in(blocks, lane):
+                inbox.taken_in(self._ledger, places)
+        return len(places)
 
-    def _delivery(self, pipeline: beam.Pipeline) -> None:
-        patches = pipeline | "Queue" >> Given(DELIVERY, Patch)
-        result = self._activation().deliver(patches)
-        result.outcomes | "Outcomes" >> Put(DELIVERY, "outcome")
-        result.kept | "Kept" >> Put(DELIVERY, "kept")
+    def _send(self, given: dict[Account, waiting.Turns], began: float) -> None:
+        job = self._job
+        patches = [patch for turns in given.values() for patch in turns.patches]
+        advances: dict[str, Advance] = {each.name: each.advance() for each in given}
+        if job.announce is not None:
+            queued = waiting.prospects(self._ledger)
+            taken = {each.name: len(turns.patches) for each, turns in given.items()}
+            job.announce({user: count - taken.get(user, 0) for user, count in queued.items()})
+        turn = Turn(self._ledger, list(given), job.clock, job.watch, self._committed)
+        self._turn = turn
+        until = began + 2 * TURN_SECONDS
+        outlet = Outlet(self._desk, advances, lasting=True, until=until, watch=turn.watch)
+        try:
+            counts = run_delivery(self._graph, patches, outlet, turn.put)
+            turn.end({name: counts[f"patch/{name}"] for name in ("requests", "throttled")})
+        finally:
+            for advance in advances.values():
+                advance.close()
+            self._note(given, turn)
+            self._settle()
+        took = max(0.1, job.clock() - began)
+        self._most = max(PATCHES_FIRST, min(PATCHES_MOST, int(len(patches) * TURN_SECONDS / took)))
 
+    def _note(self, given: dict[Account, waiting.Turns], turn: Turn) -> None:
+        now = self._job.clock()
+        problems = {one.user: one.problem for one in turn.kept if one.problem}
+        idle = {
+            one.user for one in turn.kept if any(not each.not_before for each in one.patches)
+        } - turn.outcomes.keys()
+        for account, turns in given.items():
+            barren = account.name in idle
+            account.ended(turns, problems.get(account.name), now, barren=barren)
 
-class _Results:
-    """What a delivery run puts on its tray: committed a few at a time, while it runs."""
-
-    def __init__(self, ledger: sqlite3.Connection, clock: Callable[[], float]) -> None:
-        self._ledger = ledger
-        self._clock = clock
-        self._outcomes: list[Outcome] = []
-        self._committed_at = clock()
-        self.kept: list[Kept] = []
-
-    def put(self, kind: str, result: Any) -> None:  # noqa: ANN401 - what the kind says
-        if kind == "kept":
-            self.kept.append(result)
-            return
-        self._outcomes.append(result)
-        waited = self._clock() - self._committed_at
-        if len(self._outcomes) >= COMMIT_OUTCOMES or waited >= COMMIT_SECONDS:
-            self.commit()
-
-    def commit(self) -> None:
-        outcomes, self._outcomes = self._outcomes, []
-        if outcomes:
-            with transaction(self._ledger):
-                history.settle_sent(self._ledger, outcomes)
-        self._committed_at = self._clock()
+    def _settle(self) -> None:
+        """Commits what a turn brought; until it is, nothing else is done with the ledger."""
+        if self._turn is not None:
+            self._turn.settle()
+            self._turn = None

@@ -6,7 +6,6 @@ import logging
 import sqlite3
 from collections.abc import Mapping
 
-from pipeline.ledger.store import transaction
 from transforms.budget import Budget, BudgetTerms
 
 _log = logging.getLogger(__name__)
@@ -38,13 +37,12 @@ def load_budget(
 
 
 def save_budget(connection: sqlite3.Connection, user: str, budget: Budget) -> None:
-    """Saves a user's budget: before what it granted is sent, and when answers were learnt."""
-    with transaction(connection):
-        connection.execute(
-            "INSERT INTO users (name, budget) VALUES (?, ?)"
-            " ON CONFLICT (name) DO UPDATE SET budget = excluded.budget",
-            (user, budget.dump()),
-        )
+    """Saves a user's budget, within the caller's transaction."""
+    connection.execute(
+        "INSERT INTO users (name, budget) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET budget = excluded.budget",
+        (user, budget.dump()),
+    )
 
 
 def name_users(connection: sqlite3.Connection, users: Mapping[str, BudgetTerms]) -> None:
@@ -61,11 +59,17 @@ def name_users(connection: sqlite3.Connection, users: Mapping[str, BudgetTerms])
 
 
 def set_paused(connection: sqlite3.Connection, user: str, problem: str | None, now: int) -> None:
-    """Notes why a user is paused, or that it is not; `now` in microseconds since the epoch."""
-    with transaction(connection):
-        connection.execute(
-            "INSERT INTO users (name, paused, paused_at) VALUES (?1, ?2, ?3)"
-            " ON CONFLICT (name) DO UPDATE SET paused = ?2,"
-            " paused_at = CASE WHEN ?2 IS NULL THEN NULL ELSE coalesce(paused_at, ?3) END",
-            (user, problem, now),
-        )
+    """Notes why a user is paused, or that it is not, within the caller's transaction.
+
+    Args:
+      connection: to the ledger.
+      user: the user's name.
+      problem: what a person has to mend; None where nothing is.
+      now: microseconds since the epoch.
+    """
+    connection.execute(
+        "INSERT INTO users (name, paused, paused_at) VALUES (?1, ?2, ?3)"
+        " ON CONFLICT (name) DO UPDATE SET paused = ?2,"
+        " paused_at = CASE WHEN ?2 IS NULL THEN NULL ELSE coalesce(paused_at, ?3) END",
+        (user, problem, None if problem is None else now),
+    )

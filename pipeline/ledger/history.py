@@ -13,8 +13,24 @@ from transforms.elements import (
     Change,
     DeadLetter,
     Outcome,
+    Patch,
 )
 from transforms.receipts import dead_letter_line, dead_letters
+
+_LAST = 2**63 - 1
+
+
+def doubt(connection: sqlite3.Connection, patches: Iterable[Patch]) -> None:
+    """Notes that fields may be overwritten from now on, within the caller's transaction.
+
+    To be on the disk before the first of these patches is sent. A request whose answer nobody
+    heard, as this process died or the line did, may have been carried out: until its field is
+    known again, a change to the value from before must be sent.
+    """
+    connection.executemany(
+        "UPDATE known SET doubted = 1 WHERE outreach_id = ? AND field = ? AND NOT doubted",
+        ((each.outreach_id, each.field) for patch in patches for each in patch.changes),
+    )
 
 
 def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
@@ -25,15 +41,22 @@ def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> 
     for outcome in outcomes:
         if outcome.outcome in (DELIVERED, UNCHANGED):
             _know(connection, outcome.changes, outcome.recorded_at)
-        connection.executemany(
-            "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?",
-            ((each.outreach_id, each.field, each.change_id) for each in outcome.changes),
-        )
-        connection.executemany(
-            "DELETE FROM queue WHERE outreach_id = ?1"
-            " AND NOT EXISTS (SELECT 1 FROM waiting WHERE outreach_id = ?1)",
-            {(each.outreach_id,) for each in outcome.changes},
-        )
+    changes = [change for outcome in outcomes for change in outcome.changes]
+    prospects = {(change.outreach_id,) for change in changes}
+    connection.executemany(
+        "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?",
+        ((each.outreach_id, each.field, each.change_id) for each in changes),
+    )
+    connection.executemany(
+        "DELETE FROM queue WHERE outreach_id = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM waiting WHERE outreach_id = ?1)",
+        prospects,
+    )
+    # Whoever is left has more to come, and the trouble of before is over.
+    connection.executemany(
+        "UPDATE queue SET attempts = 0, troubled_since = NULL WHERE outreach_id = ? AND attempts",
+        prospects,
+    )
     record(connection, outcomes)
 
 
@@ -124,36 +147,46 @@ def reasons(connection: sqlite3.Connection, after: int = 0) -> dict[str, int]:
 
 
 def prune(
-    connection: sqlite3.Connection, kept_since: int, remembered_since: int, most: int = 10_000
+    connection: sqlite3.Connection,
+    kept_since: int,
+    remembered_since: int,
+    targets: Sequence[str] = (),
+    most: int = 10_000,
 ) -> int:
     """Removes what is older, a limited number of rows at a time; returns how many went.
 
-    Receipts and dead letters that an output has not got yet stay until it has.
-
     Args:
-      connection: to the ledger; each call is a transaction of its own.
+      connection: to the ledger; each table is a transaction of its own.
       kept_since: history older than this goes, in microseconds since the epoch.
       remembered_since: values last heard of before this are forgotten.
+      targets: of outputs: receipts and dead letters that one of these has not got yet stay.
       most: rows to remove from each table.
     """
     before = connection.total_changes
-    for table, kind in (("receipts", "receipts"), ("dead_letters", "dead_letters")):
+    for table in ("receipts", "dead_letters"):
+        (written,) = connection.execute(
+            "SELECT min(written_to) FROM outputs WHERE kind = ?"
+            f" AND target IN ({','.join('?' * len(targets))})",
+            (table, *targets),
+        ).fetchone()
         connection.execute(
-            f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE recorded_at < ?1"
-            f" AND id <= coalesce((SELECT min(written_to) FROM outputs WHERE kind = ?2),"
-            f" 9223372036854775807) LIMIT ?3)",
-            (kept_since, kind, most),
+            f"DELETE FROM {table} WHERE id IN (SELECT id FROM {table}"
+            " WHERE recorded_at < ? AND id <= ? LIMIT ?)",
+            (kept_since, _LAST if written is None else written, most),
         )
+    # From the oldest on, up to the first that is to stay: the rest need not be looked at.
     connection.execute(
-        "DELETE FROM inbox WHERE place IN (SELECT place FROM inbox"
-        " WHERE body IS NULL AND received_at < ? LIMIT ?)",
-        (kept_since, most),
+        "DELETE FROM inbox WHERE place IN (SELECT place FROM inbox WHERE body IS NULL"
+        " AND place < coalesce((SELECT place FROM inbox WHERE received_at >= ?1"
+        " OR body IS NOT NULL ORDER BY place LIMIT 1), ?2) ORDER BY place LIMIT ?3)",
+        (kept_since, _LAST, most),
     )
     connection.execute(
         "DELETE FROM known WHERE (outreach_id, field) IN (SELECT outreach_id, field FROM known"
         " WHERE heard_at < ? LIMIT ?)",
         (remembered_since, most),
     )
+    connection.execute("DELETE FROM replays WHERE position < ?", (kept_since,))
     return connection.total_changes - before
 
 

@@ -12,6 +12,8 @@ from transforms.elements import Block
 LIVE = 0
 BACKFILL = 1
 """Lanes: what is backfilled goes after what happens now."""
+BACKFILL_SHARE = 10
+"""One in so many is of the backfill while live ones wait, lest it starve."""
 
 
 class Message(NamedTuple):
@@ -50,32 +52,20 @@ def receive(connection: sqlite3.Connection, messages: Iterable[Message], now: in
         return connection.total_changes - before
 
 
-def next_arrivals(connection: sqlite3.Connection, most: int) -> tuple[list[Block], list[int]]:
-    """The oldest messages that were not taken in, with their places in the inbox.
-
-    Live ones first: within a lane in the order of arrival, and never two lanes at once, so that
-    one intake is all of one lane.
-    """
-    rows: Sequence[tuple[int, str, str, int, bytes]] = []
-    for lane in (LIVE, BACKFILL):
-        rows = connection.execute(
-            "SELECT place, source, message_id, published, body FROM inbox"
-            " WHERE body IS NOT NULL AND lane = ? ORDER BY place LIMIT ?",
-            (lane, most),
-        ).fetchall()
-        if rows:
-            break
+def next_arrivals(
+    connection: sqlite3.Connection, lane: int, most: int
+) -> tuple[list[Block], list[int]]:
+    """The oldest messages of a lane that were not taken in, with their places in the inbox."""
+    rows: Sequence[tuple[int, str, str, int, bytes]] = connection.execute(
+        "SELECT place, source, message_id, published, body FROM inbox"
+        " WHERE body IS NOT NULL AND lane = ? ORDER BY place LIMIT ?",
+        (lane, most),
+    ).fetchall()
     blocks = [
         Block(source, place, [body], published=published, message_id=message_id)
         for place, source, message_id, published, body in rows
     ]
     return blocks, [row[0] for row in rows]
-
-
-def lane_of(connection: sqlite3.Connection, place: int) -> int:
-    """The lane of a message in the inbox."""
-    (lane,) = connection.execute("SELECT lane FROM inbox WHERE place = ?", (place,)).fetchone()
-    return int(lane)
 
 
 def taken_in(connection: sqlite3.Connection, places: Iterable[int]) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.ledger.history import record
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome, Patch
 from transforms.fold import Held, Known, gather, settle, weigh
 
-BACKFILL_SHARE = 10
-"""One prospect in so many is of the backfill while live ones wait, lest it starve."""
 _VARIABLES = 30_000
 _UNHELD = (
-    "EXISTS (SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id AND NOT EXISTS"
+    " AND EXISTS (SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id AND NOT EXISTS"
     " (SELECT 1 FROM held WHERE held.segment = w.segment AND held.released_at IS NULL))"
 )
 
@@ -33,6 +32,18 @@ class Intake:
     changes: list[Change] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     lane: int = LIVE
+
+
+class Turns(NamedTuple):
+    """Prospects whose turn it is.
+
+    Attributes:
+      patches: what each is to be sent.
+      backfill: how many of them are of the backfill.
+    """
+
+    patches: list[Patch]
+    backfill: int
 
 
 def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micros: int) -> None:
@@ -65,33 +76,46 @@ def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micro
     record(connection, [outcome for outcome in outcomes if outcome.changes])
 
 
-def next_patches(connection: sqlite3.Connection, user: str, most: int, now: int) -> list[Patch]:
+def next_turns(
+    connection: sqlite3.Connection, user: str, most: int, now: int, owed: int = 0
+) -> Turns:
     """The prospects of a user whose turn it is, with what each is to be sent as of now.
 
-    Live before backfill, and within a lane by the time they are due; of every ten at most one
-    is of the backfill while live ones wait.
+    Live before backfill, and within a lane by the time they are due.
+
+    Args:
+      connection: to the ledger.
+      user: the user's name.
+      most: how many prospects.
+      now: microseconds since the epoch.
+      owed: of them, how many are of the backfill even if live ones wait.
     """
-    live = _turns(connection, user, LIVE, most, now)
-    backfill = _turns(connection, user, BACKFILL, most, now)
-    share = max(most - len(live), min(len(backfill), -(-most // BACKFILL_SHARE)))
-    turns = live[: most - min(share, len(backfill))] + backfill[:share]
+    holding = _is_any_held(connection)
+    live = _turns(connection, user, LIVE, most, now, holding)
+    share = max(min(owed, most), most - len(live))
+    backfill = _turns(connection, user, BACKFILL, share, now, holding)
+    turns = live[: most - len(backfill)] + backfill
     changes: dict[int, list[Change]] = {outreach_id: [] for outreach_id, _, _ in turns}
-    for change in _waiting(connection, list(changes), unheld=True):
+    for change in _waiting(connection, list(changes), unheld=holding):
         changes[change.outreach_id].append(change)
-    return [
+    patches = [
         Patch(outreach_id, user, changes[outreach_id], attempts, troubled_since)
         for outreach_id, attempts, troubled_since in turns
         if changes[outreach_id]
     ]
+    return Turns(patches, len(backfill))
 
 
-def postpone(connection: sqlite3.Connection, patches: Iterable[Patch], due_at: int) -> None:
-    """Has prospects wait for a time, with the trouble they met; a transaction of its own."""
+def postpone(connection: sqlite3.Connection, patches: Iterable[Patch]) -> None:
+    """Has those who met trouble wait for their time, within the caller's transaction.
+
+    Others that were not sent keep their places.
+    """
     connection.executemany(
         "UPDATE queue SET due_at = max(due_at, ?), attempts = ?, troubled_since = ?"
         " WHERE outreach_id = ?",
         (
-            (patch.not_before or due_at, patch.attempts, patch.troubled_since, patch.outreach_id)
+            (patch.not_before, patch.attempts, patch.troubled_since, patch.outreach_id)
             for patch in patches
         ),
     )
@@ -99,16 +123,48 @@ def postpone(connection: sqlite3.Connection, patches: Iterable[Patch], due_at: i
 
 def next_due(connection: sqlite3.Connection, user: str) -> int | None:
     """When the next prospect of a user is due that is not held; None where none waits."""
+    unheld = _UNHELD if _is_any_held(connection) else ""
     found = [
         row[0]
         for lane in (LIVE, BACKFILL)
         for row in connection.execute(
-            f"SELECT due_at FROM queue AS q WHERE user = ? AND lane = ? AND {_UNHELD}"
+            f"SELECT due_at FROM queue AS q WHERE user = ? AND lane = ?{unheld}"
             " ORDER BY due_at LIMIT 1",
             (user, lane),
         )
     ]
     return min(found, default=None)
+
+
+def resume(
+    connection: sqlite3.Connection,
+    users: Iterable[str],
+    user_of: Callable[[int], str],
+    now: int,
+    latest: int,
+) -> None:
+    """Sets right what a process before this one left, within the caller's transaction.
+
+    The destination may name other users by now, and what waited for one that is gone goes by
+    another. The clock may have been set back, and nobody is to wait for a time that was never
+    meant.
+
+    Args:
+      connection: to the ledger.
+      users: all that the destination names.
+      user_of: by whom a prospect goes.
+      now: microseconds since the epoch, as is `latest`.
+      latest: nobody has to wait for longer.
+    """
+    named = list(users)
+    stray = connection.execute(
+        f"SELECT outreach_id FROM queue WHERE user NOT IN ({_marks(named)})", named
+    ).fetchall()
+    moved = [(user_of(outreach_id), outreach_id) for (outreach_id,) in stray]
+    for table in ("queue", "waiting"):
+        connection.executemany(f"UPDATE {table} SET user = ? WHERE outreach_id = ?", moved)
+    connection.execute("UPDATE queue SET due_at = ?1 WHERE due_at > ?1", (latest,))
+    connection.execute("UPDATE queue SET troubled_since = ?1 WHERE troubled_since > ?1", (now,))
 
 
 def prospects(connection: sqlite3.Connection) -> dict[str, int]:
@@ -122,12 +178,18 @@ def count(connection: sqlite3.Connection) -> int:
     return int(found)
 
 
+def _is_any_held(connection: sqlite3.Connection) -> bool:
+    row = connection.execute("SELECT 1 FROM held WHERE released_at IS NULL LIMIT 1").fetchone()
+    return row is not None
+
+
 def _turns(
-    connection: sqlite3.Connection, user: str, lane: int, most: int, now: int
+    connection: sqlite3.Connection, user: str, lane: int, most: int, now: int, holding: bool
 ) -> list[tuple[int, int, int | None]]:
     return connection.execute(
         "SELECT outreach_id, attempts, troubled_since FROM queue AS q"
-        f" WHERE user = ? AND lane = ? AND due_at <= ? AND {_UNHELD} ORDER BY due_at LIMIT ?",
+        f" WHERE user = ? AND lane = ? AND due_at <= ?{_UNHELD if holding else ''}"
+        " ORDER BY due_at LIMIT ?",
         (user, lane, now, most),
     ).fetchall()
 
@@ -155,7 +217,8 @@ def _known(connection: sqlite3.Connection, prospects: Sequence[int]) -> dict[int
     known: dict[int, dict[str, Known]] = {}
     for some in _chunks(prospects):
         for outreach_id, name, *rest in connection.execute(
-            "SELECT outreach_id, field, value, event_time, sequence FROM known"
+            # What is doubted is newer than what came before, and equal to nothing.
+            "SELECT outreach_id, field, iif(doubted, '', value), event_time, sequence FROM known"
             f" WHERE outreach_id IN ({_marks(some)})",
             some,
         ):
@@ -226,5 +289,5 @@ def _chunks(prospects: Sequence[int]) -> Iterable[Sequence[int]]:
         yield prospects[start : start + _VARIABLES]
 
 
-def _marks(some: Sequence[int]) -> str:
+def _marks(some: Sequence[object]) -> str:
     return ",".join("?" * len(some))
