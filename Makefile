@@ -19,9 +19,10 @@ demo: .venv/installed ## Replay the examples into a local Outreach, in under a m
 test: .venv/tested ## Run every test
 	@$(BIN)/python -m pytest
 
-lint: .venv/tested ## Check style
+lint: .venv/tested ## Check style, and ask after known vulnerabilities
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python .ci/audit
 
 format: .venv/tested ## Put the style right
 	@$(BIN)/ruff check --fix .

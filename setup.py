@@ -31,6 +31,7 @@ setup(
             "hypothesis>=6.100,<7",
             "jsonschema>=4.20,<5",
             "mypy>=2.4,<3",
+            "pip-audit>=2.7,<3",
             "pytest>=8.2,<10",
             "pytest-timeout>=2.3,<3",
             "ruff>=0.17.5,<0.18",
