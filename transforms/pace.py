@@ -2,7 +2,8 @@
 
 Two timers take turns. `grant` debits the budget and sets patches aside; that is committed
 before `send` sends them. So a bundle that is run again repeats at most one turn's requests,
-and a budget once spent is never forgotten. No callback waits for the budget.
+and a budget once spent is never forgotten. No callback waits for the budget, or for a server
+that wants to be left alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.coders import BytesCoder, FloatCoder
+from apache_beam.coders import BytesCoder, FloatCoder, VarIntCoder
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
     BagRuntimeState,
@@ -22,7 +23,8 @@ from apache_beam.transforms.userstate import (
     TimerSpec,
     on_timer,
 )
-from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import Timestamp
 
 from transforms.budget import Budget
 from transforms.coders import PatchCoder
@@ -35,6 +37,8 @@ from transforms.patch import Tally, deferred, superseded
 
 TURN_REQUESTS = 200
 """Requests granted at a time: what Outreach answers in a few seconds."""
+SPARE_REQUESTS = 20
+"""Of them, so many more than there are patches: a refused one takes several to narrow down."""
 TURN_SECONDS = 10.0
 """How long a turn starts requests, so that no callback holds a worker for long."""
 PAUSED_SECONDS = 60.0
@@ -53,6 +57,7 @@ class PaceDoFn(beam.DoFn):
 
     QUEUED = BagStateSpec("queued", PatchCoder())
     GRANTED = BagStateSpec("granted", PatchCoder())
+    ALLOWED = ReadModifyWriteStateSpec("allowed", VarIntCoder())
     BUDGET = ReadModifyWriteStateSpec("budget", BytesCoder())
     AWAKE = ReadModifyWriteStateSpec("awake", FloatCoder())
     GRANT = TimerSpec("grant", TimeDomain.REAL_TIME)
@@ -89,7 +94,7 @@ class PaceDoFn(beam.DoFn):
         _, patch = keyed
         self._tally.arrived([patch])
         queued.add(patch)
-        window_ends.set(MAX_TIMESTAMP)
+        window_ends.set(GlobalWindow().max_timestamp())
         if awake.read() is None:
             now = self._clock()
             awake.write(now)
@@ -101,32 +106,39 @@ class PaceDoFn(beam.DoFn):
         user: str = beam.DoFn.KeyParam,
         queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+        allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
         spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
         awake: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(AWAKE),
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
         send: RuntimeTimer = beam.DoFn.TimerParam(SEND),
     ) -> Iterator[Any]:
-        queue = Queue()
-        lost = [change for patch in queued.read() for change in queue.add(patch)]
-        yield from self._tally.each(superseded(lost, self._clock()))
-        queued.clear()
-        if not len(queue):
-            awake.clear()  # Nothing waits: no timer is set again before something does.
-            return
         now = self._clock()
-        budget = self._budget(user, spent)
-        wanted = 1 if budget.needs_probe(now) else TURN_REQUESTS
-        allowed, wait_seconds = budget.take(min(wanted, len(queue)), now)
-        for place in range(len(queue)):
-            work = queue.take()
-            patch = Patch(work.outreach_id, user, work.changes)
-            (granted if place < allowed else queued).add(patch)
-            queue.done(work)
-        spent.write(budget.dump())
-        if allowed:
+        awake.write(now)
+        queue = Queue()
+        # Those that wait for a time come first, so that what was merged into them waits too.
+        patches = sorted(queued.read(), key=_waits_for_its_time)
+        lost = [change for patch in patches for change in queue.add(patch)]
+        yield from self._tally.each(superseded(lost, now))
+        queued.clear()
+        again_at = queue.wake(now)
+        ready = queue.ready
+        requests = 0
+        if ready:
+            budget = self._budget(user, spent)
+            turn = min(TURN_REQUESTS, ready + SPARE_REQUESTS)
+            requests, wait_seconds = budget.take(1 if budget.needs_probe(now) else turn, now)
+            spent.write(budget.dump())
+            again_at = now + wait_seconds
+        for place, patch in enumerate(queue.clear(user)):  # what is ready comes first
+            (granted if place < min(ready, requests) else queued).add(patch)
+        if requests:
+            allowed.write(requests)
             send.set(Timestamp.of(now))
-        else:
-            grant.set(Timestamp.of(now + wait_seconds))
+            return
+        if not ready:
+            awake.clear()  # What comes next is not to wait for what met trouble.
+        if again_at is not None:
+            grant.set(Timestamp.of(again_at))
 
     @on_timer(SEND)
     def send(  # noqa: D102
@@ -134,13 +146,14 @@ class PaceDoFn(beam.DoFn):
         user: str = beam.DoFn.KeyParam,
         queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+        allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
         spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
     ) -> Iterator[Any]:
         patches = list(granted.read())
         granted.clear()
         budget = self._budget(user, spent)
-        allotment = Allotment(budget, len(patches))
+        allotment = Allotment(budget, allowed.read() or 0)
         again_at = self._clock()
         for settled in self._desk.deliver(
             {self._accesses[user]: patches}, {user: allotment}, until=again_at + TURN_SECONDS
@@ -150,8 +163,9 @@ class PaceDoFn(beam.DoFn):
                 continue
             for patch in settled.patches:
                 queued.add(patch)
+            again_at = max(again_at, settled.held_until)
             if settled.paused is not None:
-                again_at = self._clock() + PAUSED_SECONDS
+                again_at = max(again_at, self._clock() + PAUSED_SECONDS)
         self._tally.desk(self._desk)
         allotment.close()
         spent.write(budget.dump())
@@ -172,3 +186,7 @@ class PaceDoFn(beam.DoFn):
         dumped = spent.read()
         terms = self._accesses[user].budget
         return Budget(terms) if dumped is None else Budget.load(dumped, terms)
+
+
+def _waits_for_its_time(patch: Patch) -> bool:
+    return not patch.not_before

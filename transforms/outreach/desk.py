@@ -49,11 +49,14 @@ class Left:
       user: the user's name.
       patches: changes without an outcome.
       paused: why the user was paused, if it was; else time was up, or it was drained.
+      held_until: seconds since the epoch before which the server wants nothing of this user's;
+        mostly in the past.
     """
 
     user: str
     patches: Sequence[Patch]
     paused: CredentialError | None
+    held_until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,8 @@ class Desk:
         for (access, sender), task in zip(senders.items(), tasks, strict=True):
             left = task.result()
             if left:
-                yield Left(access.name, left, sender.paused)
+                held_until = self._known[access.name].patience.held_until
+                yield Left(access.name, left, sender.paused, held_until)
 
     def _sender(
         self, access: Access, budget: Budget | Allotment, emit: Callable[[Outcome], None]
