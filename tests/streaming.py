@@ -43,7 +43,10 @@ class ObservedClock(TestClock):
 
 
 def stream_time() -> float:
-    """Processing time, in seconds since the epoch: what a stage's clock gives."""
+    """Processing time, in seconds since the epoch: what a stage's clock gives.
+
+    It is 0 before a stream and after it.
+    """
     return _clocks[0].time() if _clocks else 0.0
 
 
@@ -80,15 +83,17 @@ def flow(
     """
     monkeypatch.setattr(direct_runner, "TestClock", ObservedClock)
     _came.clear()
-    _clocks.clear()
     stream = TestStream(coder=beam.coders.registry.get_coder(element_type))
     stream = stream.with_output_types(element_type)
     for event in events:
         stream = event(stream)
     options = PipelineOptions([])
     options.view_as(StandardOptions).streaming = True
-    with beam.Pipeline(runner="BundleBasedDirectRunner", options=options) as pipeline:
-        arrived = pipeline | stream.advance_watermark_to_infinity()
-        for what, collection in stages(arrived).items():
-            collection | f"Watch {what}" >> beam.Map(_note, what)
+    try:
+        with beam.Pipeline(runner="BundleBasedDirectRunner", options=options) as pipeline:
+            arrived = pipeline | stream.advance_watermark_to_infinity()
+            for what, collection in stages(arrived).items():
+                collection | f"Watch {what}" >> beam.Map(_note, what)
+    finally:
+        _clocks.clear()
     return list(_came)
