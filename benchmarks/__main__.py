@@ -12,11 +12,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import speed, thrift
+from benchmarks import faults, speed, thrift
 from benchmarks.measure import Result
 
 RESULTS = Path(__file__).with_name("results.md")
-MEASUREMENTS = (thrift.patches_per_prospect, speed.throughput, speed.stages)
+MEASUREMENTS = (
+    thrift.patches_per_prospect,
+    faults.waste,
+    faults.recovery,
+    speed.throughput,
+    speed.stages,
+)
 
 
 def main() -> None:
