@@ -275,11 +275,16 @@ def audience_names(connection: sqlite3.Connection) -> dict[str, str]:
 
 
 def _messages(connection: sqlite3.Connection) -> tuple[int, float | None]:
-    (count,) = connection.execute("SELECT count(*) FROM inbox WHERE body IS NOT NULL").fetchone()
-    oldest = connection.execute(
-        "SELECT received_at FROM inbox WHERE body IS NOT NULL ORDER BY place LIMIT 1"
+    lanes = connection.execute(
+        "SELECT count(*), min(place) FROM inbox WHERE body IS NOT NULL GROUP BY lane"
+    ).fetchall()
+    if not lanes:
+        return 0, None
+    first = min(place for _, place in lanes)
+    (oldest,) = connection.execute(
+        "SELECT received_at FROM inbox WHERE place = ?", (first,)
     ).fetchone()
-    return count, None if oldest is None else oldest[0] / 1e6
+    return sum(count for count, _ in lanes), oldest / 1e6
 
 
 def _errors(connection: sqlite3.Connection) -> list[Mapping[str, Any]]:
