@@ -39,7 +39,9 @@ from transforms.clock import steady
 from transforms.elements import Outcome, Patch
 from transforms.errors import Trouble
 from transforms.outreach import patience
+from transforms.outreach.allotment import Allotment
 from transforms.outreach.client import Timeouts
+from transforms.outreach.replies import RateLimits
 from transforms.outreach.sender import Delivery, Sender
 
 
@@ -544,6 +546,29 @@ def test_a_429_keeps_the_work_and_is_not_asked_about_before_its_time() -> None:
         assert 1 <= sent.standing.throttled <= 4
         assert statuses(sandbox).count(429) == sent.standing.throttled
         assert sandbox.violations() == []
+
+
+def test_a_spent_allotment_is_not_waited_for_and_what_is_in_flight_ends() -> None:
+    with running_sandbox(SandboxOptions(prospects=9, latency_seconds=0.03)) as sandbox:
+        budget = Budget(BudgetTerms(100, 3600.0, 0))
+        budget.take(1, steady())
+        budget.learn(RateLimits(100, 99, None), steady(), answers_when_sent=0)
+        granted, _ = budget.take(5, steady())
+        allotment = Allotment(budget, granted)
+        reasons: set[str] = set()
+
+        async def look(sender: Sender, _: list[Outcome]) -> None:
+            while True:
+                reasons.add(sender.standing().waits_for)
+                await asyncio.sleep(0.005)
+
+        sent = deliver(sandbox.url, patches(range(1, 10)), budget=allotment, act=look)
+
+        assert sent.tally == {"delivered": 5}
+        assert prospects_of(sent.left) == [6, 7, 8, 9]
+        assert reasons == {""}
+        assert sent.standing.throttled_seconds == 0
+        assert budget.in_flight == 0
 
 
 # Ends before the end

@@ -174,10 +174,11 @@ class Sender:
                     if granted:
                         return self._choose(), token
                     obstacle = (self._clock() + wait_seconds, "budget")
-                at, why = obstacle
-                if at is not None and at >= self._until and not self._queue.in_flight:
-                    return None  # Nothing can be sent before time is up.
-                await self._wait(at, why)
+                if obstacle[0] is not None and obstacle[0] >= self._until:
+                    if not self._queue.in_flight:
+                        return None  # Nothing can be sent before time is up.
+                    obstacle = None, ""  # Nor is anything but answers waited for.
+                await self._wait(*obstacle)
             return None
 
     def _is_over(self) -> bool:
@@ -216,8 +217,7 @@ class Sender:
     async def _wait(self, until: float | None, why: str) -> None:
         """Until a time, or sooner if there is news."""
         began = self._clock()
-        self._waits_for = why
-        self._resumes_at = None if until is None or math.isinf(until) else until
+        self._waits_for, self._resumes_at = why, until
         self._news.clear()
         ends = min(math.inf if until is None else until, self._until)
         seconds = None if ends == math.inf else max(0.0, ends - began)
