@@ -66,6 +66,7 @@ def _field(one: Field, names: Mapping[str, str]) -> dict[str, Any]:
         "audience": _audience(one, names),
         "known": value is not None,
         "value": None if value is None else orjson.loads(value.value),
+        "doubted": value is not None and value.doubted,
         "confirmed_at": None if value is None else format_time(value.heard_at),
         "set_by": None if set_by is None else _row(set_by),
         "waiting": None if one.waiting is None else _row(one.waiting),
@@ -107,6 +108,8 @@ def _value(one: Field) -> Iterator[str]:
         yield f"  set by: {_other(one.set_by)}"
     else:
         yield f"  found to hold it: {_other(one.set_by)}"
+    if one.value.doubted:
+        yield "  in doubt: a request that may have changed it is under way, or was never answered"
     if one.set_by is None or one.value.heard_at != one.set_by.recorded_at:
         yield f"  last confirmed: {format_time(one.value.heard_at)}"
 

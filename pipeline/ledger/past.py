@@ -45,6 +45,7 @@ class Value(NamedTuple):
       segment: the audience's; None for a profile attribute.
       event_time: of the newest change that said so; None if it had none.
       heard_at: when that was.
+      doubted: whether a request may have changed it whose answer nobody heard.
     """
 
     value: str
@@ -52,6 +53,7 @@ class Value(NamedTuple):
     segment: str | None
     event_time: int | None
     heard_at: int
+    doubted: bool
 
 
 class Due(NamedTuple):
@@ -102,9 +104,10 @@ def read_past(connection: sqlite3.Connection, outreach_id: int) -> list[Field]:
     connection.execute("BEGIN")
     try:
         values = {
-            row[0]: Value._make(row[1:])
+            row[0]: Value._make((*row[1:6], bool(row[6])))
             for row in connection.execute(
-                "SELECT field, value, change_id, segment, event_time, heard_at FROM known"
+                "SELECT field, value, change_id, segment, event_time, heard_at, doubted"
+                " FROM known"
                 " WHERE outreach_id = ?",
                 (outreach_id,),
             )
