@@ -252,8 +252,10 @@ class Tally:
         self._requests.inc(desk.requests - requests)
         self._throttled.inc(desk.throttled - throttled)
         # The name by which runners know waiting from load.
-        self._signal.signal_throttled(int(desk.throttled_seconds - seconds))
-        self._told = (desk.requests, desk.throttled, desk.throttled_seconds)
+        whole = int(desk.throttled_seconds - seconds)
+        self._signal.signal_throttled(whole)
+        # The part of a second that is left is told with the next.
+        self._told = (desk.requests, desk.throttled, seconds + whole)
 
 
 def deferred(patches: Iterable[Patch], now: float) -> Iterator[Outcome]:
