@@ -213,7 +213,7 @@ def test_json_has_the_keys_that_the_page_explains(
             for key, inner in value.items():
                 yield from keys(inner, f"{path}.{key}".strip("."))
         else:
-            yield path.removesuffix("[]")
+            yield path.replace("[]", "")
 
     table = rows(ROOT / "docs" / "ledger.md", "### status --json")[1:]
     explained = [key for row in table for key in quoted(row[0])]
