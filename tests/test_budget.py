@@ -252,6 +252,15 @@ def test_a_dump_of_a_full_hour_is_small() -> None:
     assert len(budget.dump()) < 4500
 
 
+def test_a_budget_loaded_under_larger_terms_may_spend_as_they_say() -> None:
+    budget = Budget(BudgetTerms(11, HOUR, 1))
+    for _ in range(10):
+        heard(budget, NOW, remaining=9_000, reset=NOW + HOUR)
+    assert budget.available(NOW) == 0
+
+    assert Budget.load(budget.dump(), BudgetTerms(1_000, HOUR, 0)).available(NOW) == 990
+
+
 def test_a_budget_loaded_every_second_stays_small() -> None:
     budget = Budget(BudgetTerms())
     for second in range(4000):

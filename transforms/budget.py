@@ -30,6 +30,7 @@ _PAUSE_MOST_SECONDS: Final = 60.0
 _STEP_MOST_SECONDS: Final = 60.0
 _BLOCK_LEAST_SECONDS: Final = 1.0
 _BLOCK_DOUBLED_MOST_SECONDS: Final = 60.0
+_COUNT_MOST: Final = 2**31 - 1
 _DUMP: Final = struct.Struct("<BIIqdddddd?")
 _DUMP_VERSION: Final = 1
 
@@ -161,7 +162,7 @@ class Budget:
             self._server.miss(self.answers)
             return
         self._server.hear(
-            min(max(0, limits.remaining), self.terms.requests),
+            min(max(0, limits.remaining), _COUNT_MOST),
             self._ends_at(limits.reset, now),
             now,
             answer=self.answers,
@@ -310,8 +311,9 @@ class Budget:
         return now
 
     def _heed_limit(self, limit: int) -> None:
-        self._limit = min(limit, self.terms.requests)
-        self._allowance = max(1, self._limit - self.terms.reserve)
+        # Kept as it was said: it may be loaded under other terms.
+        self._limit = min(limit, _COUNT_MOST)
+        self._allowance = max(1, min(limit, self.terms.requests) - self.terms.reserve)
 
     def _ends_at(self, reset: float | None, now: float) -> float:
         # A reset in whole seconds, rounded down, may have passed by a part of one.
