@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
@@ -13,19 +13,17 @@ from rich.console import Console
 from pipeline import progress
 from pipeline.bell import Bell, stopping
 from pipeline.destination import Destination
-from pipeline.durable import job_of
+from pipeline.durable import WAIT_LEAST_SECONDS, job_of
 from pipeline.health import Health
 from pipeline.job import Place
 from pipeline.ledger import history
-from pipeline.ledger.outputs import Output
 from pipeline.ledger.store import connect, owned
 from pipeline.lookout import Lookout
 from pipeline.loop import Job, Loop
 from pipeline.metrics_server import serving
-from pipeline.outputs import begin_outputs
+from pipeline.outputs import Outputs, begin_outputs
 from pipeline.subscription import Subscription
 from transforms.clock import micros
-from transforms.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
 
@@ -64,31 +62,34 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
     Raises:
       ConfigurationError: the ledger is in use or cannot be used, an output cannot be written,
         or the subscription cannot be pulled from.
+      ActivationError: pulling ended by itself; what came is in the ledger.
     """
     board = progress.fresh_board()
-    bell = Bell.new()
-    with owned(asked.ledger), closing(connect(asked.ledger)) as ledger:
-        outputs, _ = begin_outputs(asked.receipts, asked.dead_letters, (), ledger, afresh=False)
-        job = job_of(destination, Place.of(destination), progress.watch)
-        job = replace(job, hold_seconds=destination.delivery.hold_seconds)
+    bell = Bell()
+    with (
+        stopping(board, bell, console),
+        owned(asked.ledger),
+        closing(connect(asked.ledger)) as ledger,
+    ):
+        outputs = begin_outputs(
+            asked.receipts, asked.dead_letters, (), ledger, afresh=False, lasting=True
+        )
+        job = replace(
+            job_of(destination, Place.of(destination), progress.watch),
+            hold_seconds=destination.delivery.hold_seconds,
+            announce=None,  # Nobody looks, and to count what waits takes time.
+        )
         subscription = Subscription(asked.subscription, asked.ledger, bell.ring)
-        housekeeping = Housekeeping(ledger, destination, job.clock)
+        housekeeping = Housekeeping(ledger, destination, outputs.targets, job.clock)
         health = Health(job.clock, lambda: subscription.failure, job.clock())
         lookout = Lookout.over(ledger, asked.ledger, destination, job.guard, health)
 
         def look_after() -> None:
-            if subscription.failure is not None:
-                raise ConfigurationError(
-                    f"cannot pull from {asked.subscription}: {subscription.failure}"
-                )
+            subscription.check()
             housekeeping.look_after()
             lookout.look()
 
-        with (
-            ExitStack() as stack,
-            closing(Loop(asked.ledger, job)) as loop,
-            stopping(board, bell, console),
-        ):
+        with ExitStack() as stack, closing(Loop(asked.ledger, job, outputs.write_files)) as loop:
             if asked.metrics_port is not None:
                 where = (asked.metrics_host, asked.metrics_port)
                 url = stack.enter_context(serving(*where, asked.ledger, health))
@@ -96,11 +97,11 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
             subscription.open()
             console.print(f"pulling from {asked.subscription}; Ctrl-C stops")
             try:
-                keep_on(loop, bell, outputs, ledger, job, look_after)
+                keep_on(loop, bell, outputs, job, look_after)
             finally:
                 subscription.close()
-            for output in outputs:
-                output.write(ledger)
+            # What there is no time for is written when it is started again.
+            outputs.write(min(1.0, bell.seconds_left))
 
 
 @dataclass(slots=True)
@@ -110,11 +111,13 @@ class Housekeeping:
     Attributes:
       ledger: a connection.
       destination: how long what is kept.
+      targets: outputs that get all of it before it goes.
       clock: seconds since the epoch.
     """
 
     ledger: sqlite3.Connection
     destination: Destination
+    targets: list[str]
     clock: Callable[[], float]
     _pruned_at: float = 0.0
 
@@ -128,18 +131,14 @@ class Housekeeping:
             self.ledger,
             micros(now - delivery.keep_days * 86400.0),
             micros(now - delivery.remember_days * 86400.0),
+            self.targets,
         )
         if not gone:  # More is to go: the next round goes on.
             self._pruned_at = now
 
 
 def keep_on(
-    loop: Loop,
-    bell: Bell,
-    outputs: Sequence[Output],
-    ledger: sqlite3.Connection,
-    job: Job,
-    look_after: Callable[[], None],
+    loop: Loop, bell: Bell, outputs: Outputs, job: Job, look_after: Callable[[], None]
 ) -> None:
     """Takes in and delivers until the bell says stop.
 
@@ -147,7 +146,6 @@ def keep_on(
       loop: over the ledger.
       bell: rung whenever something arrives.
       outputs: begun.
-      ledger: a connection for the outputs.
       job: the loop's.
       look_after: prunes, alerts and the like; called at least every `IDLE_SECONDS`.
     """
@@ -155,8 +153,7 @@ def keep_on(
         try:
             busy = loop.take_in_messages()
             busy |= not bell.stopped and loop.deliver()
-            for output in outputs:
-                output.write(ledger)
+            outputs.write()
             look_after()
         except sqlite3.OperationalError as problem:
             _log.error("the ledger cannot be written: %s; trying again", problem)
@@ -165,4 +162,4 @@ def keep_on(
         if not busy:
             at = loop.next_at()
             rest = IDLE_SECONDS if at is None else at - job.clock()
-            bell.wait(min(IDLE_SECONDS, rest))
+            bell.wait(min(IDLE_SECONDS, max(WAIT_LEAST_SECONDS, rest)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,15 @@ from pipeline.job import Place, delivery_of, plan_of
 from pipeline.ledger import history, waiting
 from pipeline.ledger.guard import GuardTerms, describe, holds
 from pipeline.ledger.inbox import BACKFILL, LIVE
-from pipeline.ledger.outputs import Output
-from pipeline.ledger.store import connect, owned, transaction
+from pipeline.ledger.store import connect, looked_at, owned, transaction
 from pipeline.local import Finished, Replay, unhurried_gc
 from pipeline.loop import Job, Loop
-from pipeline.outputs import begin_outputs
+from pipeline.outputs import Outputs, begin_outputs
 from pipeline.summary import ledger_summary
 from transforms.clock import micros, steady
 from transforms.elements import Block
+from transforms.errors import ActivationError, ConfigurationError
+from transforms.formats.reading import PLACE_BITS
 from transforms.outreach.desk import Watch
 
 INTAKE_BLOCKS = 16
@@ -37,6 +38,8 @@ DOCUMENT_PLACES = 1024
 """Places between two files: the elements of a document are in order among a few million."""
 WAIT_SECONDS = 10.0
 """How long it waits at most before it looks again."""
+WAIT_LEAST_SECONDS = 0.02
+"""And at least: no rounding of times is to make it ask in circles."""
 
 
 def replay_durably(
@@ -49,37 +52,68 @@ def replay_durably(
     Raises:
       ConfigurationError: as of `replay`, and if the ledger is in use or cannot be used.
       AccountingError: changes and outcomes do not add up.
+      ActivationError: a file cannot be read to its end, or the ledger or an output written.
     """
     began = steady()
     assert asked.ledger is not None  # noqa: S101 - the caller's choice between two ways
-    replayed = FileReplay(expand(asked.files), BACKFILL if asked.backfill else LIVE)
+    lane = BACKFILL if asked.backfill else LIVE
+    replayed = FileReplay(expand(asked.files), lane, asked.digests)
     board = progress.fresh_board()
-    bell = Bell.new()
+    bell = Bell()
     with owned(asked.ledger), closing(connect(asked.ledger)) as ledger:
-        resumed = replayed.begin(ledger, began)
-        if resumed:
-            console.print(f"going on with the replay that {asked.ledger} knows of")
-        outputs, earlier = begin_outputs(
-            asked.receipts, asked.dead_letters, replayed.paths, ledger, afresh=not resumed
-        )
-        job = job_of(destination, place, progress.watch)
-        with (
-            closing(Loop(asked.ledger, job)) as loop,
-            progress.shown(console, board),
-            stopping(board, bell, console),
-            unhurried_gc(),
-        ):
-            replayed.take_in(loop, ledger, bell)
-            deliver_all(loop, bell, outputs, ledger, job)
-        summary = replayed.summary(ledger, steady() - began)
-        reasons = replayed.reasons(ledger)
-        left = waiting.count(ledger)
-        held = [describe(each, asked.ledger) for each in holds(ledger) if not each.released_at]
-        if not left and not bell.stopped:
-            replayed.end(ledger)
-    return Finished(
-        summary, reasons, left, loop.problems, earlier, asked.ledger, held
-    )
+        try:
+            resumed = replayed.begin(ledger, began)
+            if resumed:
+                console.print(f"going on with the replay that {asked.ledger} knows of")
+            outputs = begin_outputs(
+                asked.receipts,
+                asked.dead_letters,
+                replayed.paths,
+                ledger,
+                afresh=not resumed,
+                lasting=False,
+            )
+            job = job_of(destination, place, progress.watch)
+            with (
+                closing(Loop(asked.ledger, job, outputs.write_files)) as loop,
+                progress.shown(console, board),
+                stopping(board, bell, console),
+                unhurried_gc(),
+            ):
+                ended = replayed.take_in(loop, ledger, bell)
+                ended = ended and deliver_all(loop, bell, outputs, job)
+            if ended:
+                outputs.finish()
+            else:
+                outputs.write()
+            left = waiting.count(ledger)
+            finished = Finished(
+                replayed.summary(ledger, steady() - began),
+                replayed.reasons(ledger),
+                left,
+                loop.problems,
+                outputs.earlier,
+                asked.ledger,
+                [describe(each, asked.ledger) for each in holds(ledger) if not each.released_at],
+                interrupted=not ended,
+            )
+            if ended and not left:
+                replayed.end(ledger)
+        except sqlite3.OperationalError as problem:
+            raise ActivationError(
+                f"the ledger {asked.ledger} cannot be written: {problem}; once it can, the same"
+                " command goes on with what is undone"
+            ) from problem
+    return finished
+
+
+def has_receipts(path: str) -> bool:
+    """Whether a ledger tells of anything that was done."""
+    try:
+        with looked_at(path) as ledger:
+            return ledger.execute("SELECT 1 FROM receipts LIMIT 1").fetchone() is not None
+    except (ConfigurationError, sqlite3.DatabaseError):
+        return False
 
 
 @dataclass(slots=True)
@@ -89,21 +123,26 @@ class FileReplay:
     Attributes:
       paths: as of `pipeline.files.expand`.
       lane: of all that is in them.
+      digests: of the files that are known by their content alone.
     """
 
     paths: Sequence[str]
     lane: int
+    digests: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
         """Says which files these are, and that they are as they were."""
-        stamps = []
-        for path in self.paths:
-            local = Path(path)
-            found = local.stat() if local.is_file() else None
-            stamp = [str(local.resolve()), found.st_size, found.st_mtime_ns] if found else [path]
-            stamps.append(stamp)
-        return json.dumps(stamps)
+        return json.dumps([self._stamp(path) for path in self.paths])
+
+    def _stamp(self, path: str) -> Sequence[str | int]:
+        if path in self.digests:
+            return ["-", self.digests[path]]
+        local = Path(path)
+        if not local.is_file():
+            return [path]
+        found = local.stat()
+        return [str(local.resolve()), found.st_size, found.st_mtime_ns]
 
     def begin(self, ledger: sqlite3.Connection, now: float) -> bool:
         """Notes the start, unless it was begun before; returns whether it was."""
@@ -113,22 +152,29 @@ class FileReplay:
                 before = history.totals(ledger)
                 before["waiting"] = waiting.count(ledger)
                 before["dead_letters"] = history.last_dead_letter(ledger)
+                # Published now, and so after all that came before, whatever the clock said then.
+                last = waiting.last_sequence(ledger) >> PLACE_BITS
+                position = max(micros(now), last + 1)
                 ledger.execute(
                     "INSERT INTO replays (files, position, blocks, totals) VALUES (?, ?, 0, ?)",
-                    (self.key, micros(now), json.dumps(before)),
+                    (self.key, position, json.dumps(before)),
                 )
         return found is not None
 
-    def take_in(self, loop: Loop, ledger: sqlite3.Connection, bell: Bell) -> None:
-        """Takes in what is not in yet."""
+    def take_in(self, loop: Loop, ledger: sqlite3.Connection, bell: Bell) -> bool:
+        """Takes in what is not in yet; returns whether all is."""
         position, done = ledger.execute(
             "SELECT position, blocks FROM replays WHERE files = ?", (self.key,)
         ).fetchone()
         rest = islice(self._blocks(position), done, None)
-        while not bell.stopped and (some := list(islice(rest, INTAKE_BLOCKS))):
+        while not bell.stopped:
+            some = list(islice(rest, INTAKE_BLOCKS))
+            if not some:
+                return True
             done += len(some)
             with loop.taking_in(some, self.lane) as within:
                 within.execute("UPDATE replays SET blocks = ? WHERE files = ?", (done, self.key))
+        return False
 
     def end(self, ledger: sqlite3.Connection) -> None:
         """Forgets that it was begun: the same files replayed again are replayed anew."""
@@ -164,20 +210,18 @@ class FileReplay:
             position += DOCUMENT_PLACES
 
 
-def deliver_all(
-    loop: Loop, bell: Bell, outputs: Iterable[Output], ledger: sqlite3.Connection, job: Job
-) -> None:
-    """Delivers until nothing is left that needs no help, or the bell says stop."""
+def deliver_all(loop: Loop, bell: Bell, outputs: Outputs, job: Job) -> bool:
+    """Delivers until nothing is left that needs no help; False where the bell says stop before."""
     while not bell.stopped:
         sent = loop.deliver()
-        for output in outputs:
-            output.write(ledger)
+        outputs.write()
         if sent:
             continue
         at = loop.next_at(paused=False)
         if at is None:
-            return
-        bell.wait(min(WAIT_SECONDS, at - job.clock()))
+            return True
+        bell.wait(min(WAIT_SECONDS, max(WAIT_LEAST_SECONDS, at - job.clock())))
+    return False
 
 
 def job_of(destination: Destination, place: Place, watch: Watch | None) -> Job:

@@ -103,8 +103,13 @@ def _each(lines: Sequence[bytes]) -> Sequence[bytes]:
     return lines
 
 
-def prepare(target: str, inputs: Sequence[str]) -> str | None:
+def prepare(target: str, inputs: Sequence[str], *, aside: bool = True) -> str | None:
     """Makes way for an output file; returns where an earlier one was put, if there was one.
+
+    Args:
+      target: the output.
+      inputs: files that are read.
+      aside: whether an earlier file is put aside, rather than written on.
 
     Raises:
       ConfigurationError: the target is also an input, or cannot be written.
@@ -116,7 +121,7 @@ def prepare(target: str, inputs: Sequence[str]) -> str | None:
         raise ConfigurationError(f"{target} is both read and written; write to another file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file() and path.stat().st_size > 0:
+        if aside and path.is_file() and path.stat().st_size > 0:
             earlier = path.with_name(path.name + ".previous")
             path.replace(earlier)
             return str(earlier)

@@ -1,24 +1,19 @@
-"""Runs of the graph on this machine: replay."""
+"""A replay without a ledger: dry runs, and runners of other machines."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import os
-import shutil
 import signal
-import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-from apache_beam.runners.runner import PipelineRunner
 from rich.console import Console
 
 from pipeline import progress
@@ -41,12 +36,13 @@ class Replay:
     """What `replay` was asked for.
 
     Attributes:
-      files: paths and globs; see `spooled` for standard input.
+      files: paths and globs; see `pipeline.scratch` for standard input.
       receipts: path or topic; None for none.
       dead_letters: path or topic; None for none.
       dry_run: everything but the requests.
       ledger: path of the ledger to go through; None for none.
       backfill: with a ledger, whether live changes go first.
+      digests: of the files that are known by their content alone, as standard input is.
       beam_flags: passed on to Beam.
     """
 
@@ -56,6 +52,7 @@ class Replay:
     dry_run: bool = False
     ledger: str | None = None
     backfill: bool = False
+    digests: Mapping[str, str] = field(default_factory=dict)
     beam_flags: Sequence[str] = ()
 
 
@@ -71,6 +68,8 @@ class Finished:
       earlier: output files that were put aside, by the name of what took their place.
       ledger: where what is kept waits; None where it is in the input.
       held: what a person is asked about audiences that empty too fast.
+      interrupted: it was asked to stop before it was done.
+      again: the command that goes on with what was left, where a ledger holds it.
     """
 
     summary: Mapping[str, Any]
@@ -80,10 +79,12 @@ class Finished:
     earlier: Mapping[str, str]
     ledger: str | None = None
     held: Sequence[str] = ()
+    interrupted: bool = False
+    again: str | None = None
 
 
 def replay(destination: Destination, place: Place, asked: Replay, console: Console) -> Finished:
-    """Delivers the changes of files, and returns when each has its outcome.
+    """Delivers the changes of files in one run of the graph, and keeps no state.
 
     Args:
       destination: what goes where.
@@ -114,7 +115,8 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         receipts=asked.receipts,
         dead_letters=asked.dead_letters,
     )
-    pipeline = beam.Pipeline(runner=_runner(options), options=options)
+    runner = other_runner(asked.beam_flags) or FnApiRunner()
+    pipeline = beam.Pipeline(runner=runner, options=options)
     activation.build(pipeline, ReadFiles(paths))
     with progress.shown(console, board), draining(board, console), unhurried_gc():
         result = pipeline.run()
@@ -124,11 +126,10 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     return Finished(summary, counts.reasons, counts.kept, board.problems, earlier)
 
 
-def _runner(options: PipelineOptions) -> PipelineRunner | str:
-    named = options.view_as(StandardOptions).runner
-    if named is None or named.lower() in LOCAL_RUNNERS:
-        return FnApiRunner()
-    return named
+def other_runner(beam_flags: Sequence[str]) -> str | None:
+    """The runner that flags name, where it is not one of this machine's own."""
+    named = PipelineOptions(list(beam_flags)).view_as(StandardOptions).runner
+    return None if named is None or named.lower() in LOCAL_RUNNERS else named
 
 
 @contextlib.contextmanager
@@ -144,19 +145,6 @@ def unhurried_gc() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-@contextlib.contextmanager
-def spooled(files: Sequence[str]) -> Iterator[list[str]]:
-    """The files, with standard input in a file of its own while the block lasts."""
-    if "-" not in files:
-        yield list(files)
-        return
-    with tempfile.TemporaryDirectory(prefix="outreach-activation-") as folder:
-        path = Path(folder) / "stdin"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield [str(path) if name == "-" else name for name in files]
 
 
 @contextlib.contextmanager

@@ -31,7 +31,8 @@ ARRIVALS = 20_000
 """Messages taken in by one run, at most."""
 TURN_SECONDS = 5.0
 """What a turn aims to take: what arrives meanwhile waits for its end."""
-PATCHES_FIRST = 200
+PATCHES_FIRST = 600
+"""Prospects of a turn at first, and at least: as many as one request reads."""
 PATCHES_MOST = 20_000
 
 

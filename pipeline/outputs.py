@@ -2,21 +2,95 @@
 
 from __future__ import annotations
 
-import re
+import logging
 import sqlite3
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-from google.api_core.exceptions import GoogleAPICallError
+from apache_beam.io.filesystems import FileSystems
+from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
-from pipeline.ends import is_topic, prepare
+from pipeline.ends import is_local, is_topic, prepare
 from pipeline.ledger.outputs import Kind, Output, Publish
 from transforms.errors import ActivationError, ConfigurationError
 
-_TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
-PUBLISH_SECONDS = 60.0
+_log = logging.getLogger(__name__)
+
+PUBLISH_SECONDS = 5.0
 """How long the service may take to confirm; then the lines are published again."""
+RETRY_SECONDS = 10.0
+"""After lines could not be written."""
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What a job writes out of its ledger while it runs.
+
+    Whoever has no outputs, has none of these. Trouble with one stops no delivery: its lines wait
+    in the ledger.
+
+    Attributes:
+      ledger: a connection.
+      earlier: files that were put aside, by the name of what took their place.
+      now: outputs that are written to as lines come.
+      remote: files elsewhere, which are written as a whole in the end.
+    """
+
+    ledger: sqlite3.Connection
+    earlier: Mapping[str, str] = field(default_factory=dict)
+    now: Sequence[Output] = ()
+    remote: Sequence[WholeFile] = ()
+    _retry_at: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def targets(self) -> list[str]:
+        """Names of all, as the ledger knows them."""
+        return [output.target for output in (*self.now, *self.remote)]
+
+    def write_files(self) -> None:
+        """Writes to local files what is new: that takes no time."""
+        for output in self.now:
+            if output.publish is None:
+                self._write(output, lambda: False)
+
+    def write(self, seconds: float = 1.0) -> None:
+        """Writes what is new, for some seconds at most."""
+        ends = time.monotonic() + seconds
+        for output in self.now:
+            self._write(output, lambda: time.monotonic() >= ends)
+
+    def finish(self) -> None:
+        """Writes all that is left.
+
+        Raises:
+          ActivationError: that is not possible; it stays in the ledger.
+        """
+        for output in (*self.now, *self.remote):
+            try:
+                while output.write(self.ledger):
+                    pass
+            except OSError as problem:
+                raise ActivationError(
+                    f"{output.target} cannot be written: {problem}; all was delivered as far as"
+                    " the ledger says, and the same command writes the rest"
+                ) from problem
+
+    def _write(self, output: Output, is_over: Callable[[], bool]) -> None:
+        if time.monotonic() < self._retry_at.get(output.target, 0.0):
+            return
+        try:
+            while output.write(self.ledger) and not is_over():
+                pass
+        except OSError as problem:
+            if output.target not in self._retry_at:
+                _log.error("%s cannot be written: %s; trying again", output.target, problem)
+            self._retry_at[output.target] = time.monotonic() + RETRY_SECONDS
+        else:
+            self._retry_at.pop(output.target, None)
 
 
 def begin_outputs(
@@ -26,53 +100,97 @@ def begin_outputs(
     ledger: sqlite3.Connection,
     *,
     afresh: bool,
-) -> tuple[list[Output], dict[str, str]]:
-    """Begins receipts and dead letters, afresh or where an earlier run stopped.
+    lasting: bool,
+) -> Outputs:
+    """Begins receipts and dead letters.
 
-    Returns:
-      The outputs; and files that were put aside, by the name of what took their place.
+    Args:
+      receipts: path or topic; None for none.
+      dead_letters: the same.
+      inputs: files that are read.
+      ledger: a connection.
+      afresh: rather than where an earlier run stopped.
+      lasting: the job has no end, and so no file elsewhere can be written at its end.
 
     Raises:
-      ConfigurationError: one cannot be written, or is read as well.
+      ConfigurationError: one cannot be written, or is read as well, or both are one.
     """
-    outputs: list[Output] = []
-    earlier: dict[str, str] = {}
-    wanted: tuple[tuple[Kind, str | None], ...] = (
+    named: tuple[tuple[Kind, str | None], ...] = (
         ("receipts", receipts),
         ("dead_letters", dead_letters),
     )
+    wanted = [(kind, target) for kind, target in named if target is not None]
+    if len({_place(target) for _, target in wanted}) < len(wanted):
+        raise ConfigurationError(f"receipts and dead letters both go to {receipts}; name another")
+    earlier: dict[str, str] = {}
+    now: list[Output] = []
+    remote: list[WholeFile] = []
     for kind, target in wanted:
-        if target is None:
-            continue
-        put = prepare(target, inputs) if afresh else None
-        if put is not None:
-            earlier[target] = put
-        output = Output(kind, target, publisher(target) if is_topic(target) else None)
+        if is_topic(target):
+            now.append(Output(kind, target, publisher(target)))
+        elif is_local(target):
+            put = prepare(target, inputs, aside=afresh)
+            if put is not None:
+                earlier[target] = put
+            now.append(Output(kind, _place(target)))
+        elif lasting:
+            raise ConfigurationError(
+                f"{target} would be written when the job has ended, and this one does not end;"
+                " name a file of this machine, or a topic"
+            )
+        else:
+            remote.append(WholeFile(kind, target))
+    for output in (*now, *remote):
         output.begin(ledger, afresh=afresh)
-        outputs.append(output)
-    return outputs, earlier
+    return Outputs(ledger, earlier, now, remote)
+
+
+def _place(target: str) -> str:
+    # By its one name: the next run may be started elsewhere.
+    return str(Path(target).resolve()) if is_local(target) else target
 
 
 def publisher(topic: str) -> Publish:
     """What publishes lines to a topic, and returns when the service has them all.
 
-    It raises `ActivationError` where the service does not take them: they stay in the ledger.
-
     Raises:
-      ConfigurationError: this is no topic's name, or no credentials for Pub/Sub are found.
+      ConfigurationError: there are no credentials of Google's.
     """
-    if not _TOPIC.fullmatch(topic):
-        raise ConfigurationError(f"{topic} is no topic; write projects/PROJECT/topics/TOPIC")
     try:
         client = pubsub_v1.PublisherClient()
     except GoogleAuthError as problem:
-        raise ConfigurationError(f"{topic}: {problem}") from problem
+        raise ConfigurationError(f"cannot publish to {topic}: {problem}") from problem
 
     def publish(lines: Sequence[bytes]) -> None:
+        ends = time.monotonic() + PUBLISH_SECONDS
         try:
             for future in [client.publish(topic, line) for line in lines]:
-                future.result(timeout=PUBLISH_SECONDS)
-        except (GoogleAPICallError, TimeoutError) as problem:
-            raise ActivationError(f"cannot publish to {topic}: {problem}") from problem
+                future.result(timeout=max(0.0, ends - time.monotonic()))
+        except (GoogleAPIError, GoogleAuthError, TimeoutError) as problem:
+            raise OSError(str(problem) or "the service does not answer") from problem
 
     return publish
+
+
+class WholeFile(Output):
+    """A file elsewhere, which cannot be added to: written at once, in place of an earlier one."""
+
+    def write(self, connection: sqlite3.Connection) -> int:
+        """Writes all lines since it was begun."""
+        (done,) = connection.execute(
+            "SELECT written_to FROM outputs WHERE target = ?", (self.target,)
+        ).fetchone()
+        with FileSystems.create(self.target) as file:
+            last, lines = self.lines_after(connection, done)
+            while lines:
+                file.write(b"\n".join(lines) + b"\n")
+                last, lines = self.lines_after(connection, last)
+        self._note(connection, last, 0)
+        return 0
+
+    def _size(self) -> int:
+        try:
+            FileSystems.get_filesystem(self.target)
+        except ValueError as problem:
+            raise ConfigurationError(f"{self.target} cannot be written: {problem}") from problem
+        return 0

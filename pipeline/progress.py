@@ -49,9 +49,11 @@ class Board:
             self.beyond = beyond
 
     def drain(self) -> None:
-        """Asks the senders to finish what is in flight and to leave the rest."""
-        with self._lock:
-            self._drain = True
+        """Asks the senders to finish what is in flight and to leave the rest.
+
+        Without the lock: a signal's handler asks, and may have interrupted whoever holds it.
+        """
+        self._drain = True
 
     @property
     def draining(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,7 +16,9 @@ from rich.console import Console
 from pipeline import logs
 from pipeline.destination import load_destination
 from pipeline.options import BeamCommand, flag
+from pipeline.scratch import command_again, scratch
 from pipeline.statuses import DEAD_LETTERS, DONE, FAILED, WRONG, failing_plainly
+from transforms.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pipeline.local import Finished
@@ -53,24 +56,33 @@ def replay_command(
     logs.configure(console)
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.
-        from pipeline.durable import replay_durably  # noqa: PLC0415
+        from pipeline.durable import has_receipts, replay_durably  # noqa: PLC0415
         from pipeline.job import Place  # noqa: PLC0415
-        from pipeline.local import Replay, replay, spooled  # noqa: PLC0415
+        from pipeline.local import Replay, other_runner, replay  # noqa: PLC0415
         from pipeline.report import report, write_summary  # noqa: PLC0415
 
         plan = load_destination(destination)
-        asked = Replay(
-            files=files,
-            receipts=receipts,
-            dead_letters=dead_letters,
-            dry_run=dry_run,
-            ledger=ledger,
-            backfill=backfill,
-            beam_flags=context.obj,
-        )
+        runner = other_runner(context.obj)
+        if ledger is not None and runner is not None and not dry_run:
+            raise ConfigurationError(
+                f"a ledger is worked on by this machine alone, and not by {runner};"
+                " leave out --ledger or --runner"
+            )
         with contextlib.ExitStack() as stack:
-            paths = stack.enter_context(spooled(files))
-            asked = replace(asked, files=paths)
+            made = stack.enter_context(scratch())
+            paths = made.spooled(files)
+            through_ledger = not dry_run and runner is None
+            own = ledger or (made.ledger if through_ledger else None)
+            asked = Replay(
+                files=paths,
+                receipts=receipts,
+                dead_letters=dead_letters,
+                dry_run=dry_run,
+                ledger=own,
+                backfill=backfill,
+                digests=made.digests if ledger is not None else {},
+                beam_flags=context.obj,
+            )
             if sandbox:
                 from pipeline.rehearsal import private_sandbox  # noqa: PLC0415 - as above
 
@@ -79,8 +91,19 @@ def replay_command(
             else:
                 plan.secrets(os.environ)
                 place = Place.of(plan)
-            through = replay if asked.ledger is None or asked.dry_run else replay_durably
-            finished = through(plan, place, asked, console)
+            again = command_again(sys.argv, None if ledger else made)
+            try:
+                finished = (replay_durably if through_ledger else replay)(
+                    plan, place, asked, console
+                )
+            except Exception:
+                made.kept = through_ledger and ledger is None and has_receipts(made.ledger)
+                if made.kept:
+                    console.print(f"what was done is in {made.ledger}; to go on with it:\n{again}")
+                raise
+            if finished.interrupted or finished.kept:
+                made.kept = ledger is None and through_ledger
+                finished = replace(finished, again=again)
         text = json.dumps(finished.summary)
         if summary is not None:
             write_summary(summary, text)
@@ -91,7 +114,9 @@ def replay_command(
 
 
 def exit_status(finished: Finished) -> int:
-    """The status that a finished run calls for; see the constants of this module."""
+    """The status that a finished run calls for; see `pipeline.statuses`."""
+    if finished.interrupted:
+        return FAILED
     if finished.kept:
         outcomes = ("delivered", "unchanged", "rejected")
         nothing_sent = finished.problems and not any(finished.summary[each] for each in outcomes)

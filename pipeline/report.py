@@ -52,6 +52,8 @@ def report(console: Console, finished: Finished, asked: Replay) -> None:
     _print_obstacles(console, finished)
     if finished.kept:
         console.print(f"  {finished.kept:,} changes were not sent; {_place(finished)}")
+    if finished.again is not None:
+        console.print(f"  To go on: {escape(finished.again)}")
 
 
 def _print_obstacles(console: Console, finished: Finished) -> None:
@@ -66,7 +68,7 @@ def _place(finished: Finished) -> str:
             "they are in the input: mend this and replay it again."
             " What was delivered will not be harmed by it."
         )
-    return f"they wait in {escape(finished.ledger)}: the same command goes on with them."
+    return f"they wait in {escape(finished.ledger)}."
 
 
 def _rehearsed(finished: Finished, outcome: str) -> bool:

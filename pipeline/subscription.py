@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import re
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, receive
 from pipeline.ledger.store import connect
 from transforms.clock import micros, steady
+from transforms.errors import ActivationError, ConfigurationError
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +27,10 @@ BYTES_UNDER_WAY = 64 * 2**20
 """What Pub/Sub hands over before it is acknowledged: as much as one commit takes well."""
 COMMIT_MESSAGES = 2_000
 RETRY_SECONDS = 5.0
-"""After the disk refused a commit; the messages of that commit are given back."""
+"""After the disk refused a commit."""
+CLOSE_SECONDS = 1.5
+"""How long the client may take to end; what it still holds then is delivered again."""
+_NAME: Final = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 
 
 class Subscription:
@@ -33,10 +39,20 @@ class Subscription:
     Args:
       name: ``projects/P/subscriptions/S``.
       ledger: path of the ledger.
-      arrived: is called whenever there is something new in the inbox.
+      arrived: is called whenever there is something new in the inbox, or pulling has ended.
+
+    Attributes:
+      messages: new ones so far.
+
+    Raises:
+      ConfigurationError: the name is not one.
     """
 
     def __init__(self, name: str, ledger: str, arrived: Callable[[], None]) -> None:
+        if not _NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"{name!r} is no subscription; name it as projects/PROJECT/subscriptions/NAME"
+            )
         self._name = name
         self._ledger = ledger
         self._arrived = arrived
@@ -45,11 +61,19 @@ class Subscription:
         self._client: pubsub_v1.SubscriberClient | None = None
         self._pull: Future[Any] | None = None
         self._writer = threading.Thread(target=self._write, name="inbox", daemon=True)
+        self._broken: Exception | None = None
         self.messages = 0
 
     def open(self) -> None:
-        """Starts to pull."""
-        self._client = pubsub_v1.SubscriberClient()
+        """Starts to pull.
+
+        Raises:
+          ConfigurationError: there are no credentials of Google's.
+        """
+        try:
+            self._client = pubsub_v1.SubscriberClient()
+        except GoogleAuthError as problem:
+            raise ConfigurationError(f"cannot pull from {self._name}: {problem}") from problem
         self._pull = self._client.subscribe(
             self._name,
             callback=self._pulled.put,
@@ -58,22 +82,40 @@ class Subscription:
             ),
             await_callbacks_on_shutdown=True,
         )
+        self._pull.add_done_callback(lambda _: self._arrived())
         self._writer.start()
 
     @property
     def failure(self) -> BaseException | None:
         """Why pulling ended, if it did without being asked to."""
+        if self._broken is not None:
+            return self._broken
         if self._pull is None or not self._pull.done() or self._closing.is_set():
             return None
         return self._pull.exception()
+
+    def check(self) -> None:
+        """Returns while pulling goes on.
+
+        Raises:
+          ConfigurationError: it could not begin; nothing came.
+          ActivationError: it ended. What was acknowledged is in the ledger.
+        """
+        failure = self.failure
+        if failure is not None:
+            kind = ActivationError if self.messages else ConfigurationError
+            raise kind(f"cannot pull from {self._name}: {failure}") from failure
 
     def close(self) -> None:
         """Stops to pull; what was pulled and not committed is given back."""
         if self._pull is None or self._client is None:
             return
         self._closing.set()
-        self._pull.cancel()
         self._writer.join()
+        # What was acknowledged is told to Pub/Sub before the client ends.
+        self._pull.cancel()
+        with contextlib.suppress(Exception):  # Whatever it ended with, it has ended.
+            self._pull.result(timeout=CLOSE_SECONDS)
         self._client.close()
 
     def _write(self) -> None:
@@ -83,6 +125,9 @@ class Subscription:
                 some = self._next_some()
                 if some:
                     self._commit(connection, some)
+        except Exception as problem:  # noqa: BLE001 - told by `check`, in the thread that can end
+            self._broken = problem
+            self._arrived()
         finally:
             connection.close()
             while not self._pulled.empty():
@@ -96,15 +141,19 @@ class Subscription:
                 some.append(self._pulled.get_nowait())
         return some
 
-    def _commit(self, connection: sqlite3.Connection, some: list[Any]) -> None:
-        try:
-            new = receive(connection, map(self._message, some), micros(steady()))
-        except sqlite3.OperationalError as problem:
-            _log.error("the inbox cannot be written: %s; messages are given back", problem)
-            for each in some:
-                each.nack()
-            self._closing.wait(RETRY_SECONDS)
-            return
+    def _commit(self, connection: sqlite3.Connection, some: Sequence[Any]) -> None:
+        messages = [self._message(each) for each in some]
+        while True:
+            try:
+                new = receive(connection, messages, micros(steady()))
+                break
+            except sqlite3.OperationalError as problem:
+                # Kept rather than given back: a redelivery counts against a message.
+                _log.error("the inbox cannot be written: %s; trying again", problem)
+                if self._closing.wait(RETRY_SECONDS):
+                    for each in some:
+                        each.nack()
+                    return
         for each in some:
             each.ack()
         self.messages += new

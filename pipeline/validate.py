@@ -12,6 +12,7 @@ from rich.console import Console
 from pipeline import logs
 from pipeline.destination import DestinationError, destination_schema, load_destination
 from pipeline.options import flag
+from pipeline.scratch import scratch
 from pipeline.statuses import WRONG, failing_plainly
 from pipeline.suspicions import suspicions
 from pipeline.verdict import Verdict, as_json, tell
@@ -105,10 +106,9 @@ def examine_input(verdict: Verdict, files: Sequence[str]) -> None:
       ActivationError: one is not there, or cannot be read.
     """
     from pipeline.estimate import estimate  # noqa: PLC0415 - Beam takes a second to import
-    from pipeline.local import spooled  # noqa: PLC0415
 
     if verdict.destination is None:
         return
     setups = verdict.live.setups if verdict.live else None
-    with spooled(files) as paths:
-        verdict.estimate = estimate(verdict.destination, paths, setups)
+    with scratch() as made:
+        verdict.estimate = estimate(verdict.destination, made.spooled(files), setups)

@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from itertools import groupby
 from typing import Literal
 
@@ -14,7 +15,7 @@ from transforms.elements import Change, Outcome
 from transforms.receipts import receipts
 
 Kind = Literal["receipts", "dead_letters"]
-ROWS = 5_000
+ROWS = 2_000
 """Lines written between two notes of how far it went."""
 
 Publish = Callable[[Sequence[bytes]], None]
@@ -25,8 +26,8 @@ Publish = Callable[[Sequence[bytes]], None]
 class Output:
     """One file or topic that gets each line once.
 
-    A file may be ahead of what the ledger noted, where the process died in between; it is cut
-    back to that before more is written. A topic may get lines twice then.
+    A file may be ahead of what the ledger noted, where the process died in between or the disk
+    was full; it is cut back to that before more is written. A topic may get lines twice then.
 
     Attributes:
       kind: what is written.
@@ -44,61 +45,68 @@ class Output:
         Raises:
           OSError: the file cannot be written.
         """
-        row = connection.execute(
-            "SELECT bytes FROM outputs WHERE target = ?", (self.target,)
-        ).fetchone()
-        if row is not None and not afresh:
-            if self.publish is None:
-                self._cut(row[0])
-            return
-        size = 0
-        if self.publish is None:
-            with open(self.target, "ab") as file:  # noqa: PTH123 - as the user wrote it
-                size = file.tell()
+        size = self._size()
         with transaction(connection):
+            if afresh:
+                connection.execute("DELETE FROM outputs WHERE target = ?", (self.target,))
             connection.execute(
-                "INSERT OR REPLACE INTO outputs (target, kind, written_to, bytes) SELECT ?1, ?2,"
+                "INSERT OR IGNORE INTO outputs (target, kind, written_to, bytes) SELECT ?1, ?2,"
                 f" coalesce(max(id), 0), ?3 FROM {self.kind}",
                 (self.target, self.kind, size),
             )
 
     def write(self, connection: sqlite3.Connection) -> int:
-        """Writes all that is new; returns how many lines."""
-        count = 0
-        while lines := self._write_some(connection):
-            count += lines
-        return count
+        """Writes what is new, some of it at a time; returns how many lines, 0 where none is left.
 
-    def _write_some(self, connection: sqlite3.Connection) -> int:
+        Raises:
+          OSError: they could not be written; they stay in the ledger.
+        """
         done, size = connection.execute(
             "SELECT written_to, bytes FROM outputs WHERE target = ?", (self.target,)
         ).fetchone()
-        last, lines = _READERS[self.kind](connection, done)
+        last, lines = self.lines_after(connection, done)
         if not lines:
             return 0
         if self.publish is not None:
             self.publish(lines)
         else:
-            size += self._append(lines)
+            size = self._append(lines, size)
+        self._note(connection, last, size)
+        return len(lines)
+
+    def lines_after(self, connection: sqlite3.Connection, done: int) -> tuple[int, Sequence[bytes]]:
+        """The next lines after an id, and the id of the last of them."""
+        return _READERS[self.kind](connection, done)
+
+    def _note(self, connection: sqlite3.Connection, last: int, size: int) -> None:
         with transaction(connection):
             connection.execute(
                 "UPDATE outputs SET written_to = ?, bytes = ? WHERE target = ?",
                 (last, size, self.target),
             )
-        return len(lines)
 
-    def _append(self, lines: Sequence[bytes]) -> int:
-        data = b"\n".join(lines) + b"\n"
-        with open(self.target, "ab", buffering=0) as file:  # noqa: PTH123 - as the user wrote it
-            left = memoryview(data)
-            while left:
-                left = left[file.write(left) or 0 :]
-        return len(data)
+    def _size(self) -> int:
+        if self.publish is not None:
+            return 0
+        with self._opened() as file:
+            return file.tell()
 
-    def _cut(self, size: int) -> None:
-        with open(self.target, "ab") as file:  # noqa: PTH123 - as the user wrote it
+    def _append(self, lines: Sequence[bytes], size: int) -> int:
+        with self._opened() as file:
             if file.tell() > size:
                 os.ftruncate(file.fileno(), size)
+            # Shorter only if somebody has put another in its place, to keep files small.
+            start = min(file.tell(), size)
+            left = memoryview(b"\n".join(lines) + b"\n")
+            length = len(left)
+            while left:
+                left = left[file.write(left) or 0 :]
+            # On the disk before the ledger says so.
+            os.fsync(file.fileno())
+        return start + length
+
+    def _opened(self) -> FileIO:
+        return open(self.target, "ab", buffering=0)  # noqa: PTH123 - as the user wrote it
 
 
 def _receipts(connection: sqlite3.Connection, after: int) -> tuple[int, list[bytes]]:

@@ -172,6 +172,15 @@ def prospects(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT user, count(*) FROM queue GROUP BY user"))
 
 
+def last_sequence(connection: sqlite3.Connection) -> int:
+    """The latest place in the order of publication of all that waits or is known; at least 0."""
+    (last,) = connection.execute(
+        "SELECT max((SELECT coalesce(max(sequence), 0) FROM waiting),"
+        " (SELECT coalesce(max(sequence), 0) FROM known))"
+    ).fetchone()
+    return int(last)
+
+
 def count(connection: sqlite3.Connection) -> int:
     """Changes that wait."""
     (found,) = connection.execute("SELECT count(*) FROM waiting").fetchone()
