@@ -143,7 +143,7 @@ def test_no_command_goes_to_another_machine_without_tls(tmp_path: Path, command:
     assert "must be encrypted" in ended.stderr
 
 
-@pytest.mark.parametrize("token", [JWT, OPAQUE], ids=["JWT", "opaque"])
+@pytest.mark.parametrize("token", [JWT, OPAQUE, "sesame-7"], ids=["JWT", "opaque", "short"])
 def test_a_server_that_repeats_the_token_finds_it_repeated_nowhere(
     tmp_path: Path, token: str
 ) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
@@ -152,6 +152,13 @@ def classify(  # noqa: PLR0911 - one return a fate reads like the table it is
         return Verdict(Fate.TROUBLE, "unavailable", detail, status, retry_at)
     remedy = "check outreach.base_url; if it is right, this is a bug to report"
     return Verdict(Fate.PAUSE, "misconfigured", f"{status}: {detail}", status, remedy=remedy)
+
+
+def without(verdict: Verdict, token: str) -> Verdict:
+    """The verdict with its words clear of the token, which a server may have repeated."""
+    if not token or token not in verdict.detail:
+        return verdict
+    return replace(verdict, detail=verdict.detail.replace(token, "***"))
 
 
 def _classify_forbidden(said: Complaint, detail: str) -> Verdict:

@@ -24,7 +24,7 @@ from transforms.outreach.outcomes import Outcomes
 from transforms.outreach.patience import Patience
 from transforms.outreach.queue import Queue, Work
 from transforms.outreach.reading import Reading, read_values
-from transforms.outreach.replies import Fate, Verdict, classify, read_limits
+from transforms.outreach.replies import Fate, Verdict, classify, read_limits, without
 
 __all__ = ["Delivery", "Sender", "Standing"]
 
@@ -265,7 +265,7 @@ class Sender:
             raise
         now = self._clock()
         self._budget.learn(read_limits(reply.headers), now, answers_when_sent=answers)
-        verdict = classify(reply.status, reply.headers, reply.body, now)
+        verdict = without(classify(reply.status, reply.headers, reply.body, now), token)
         match verdict.fate:
             case Fate.THROTTLED:
                 self._throttled += 1
