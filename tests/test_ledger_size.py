@@ -1,0 +1,132 @@
+"""A ledger stays small: weeks on a clock that runs fast."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from pipeline.always_on import PRUNE_SECONDS, Housekeeping
+from pipeline.destination import load_destination
+from pipeline.ledger import upkeep
+from pipeline.ledger.inbox import LIVE, Message, next_arrivals, receive, taken_in
+from pipeline.ledger.store import transaction
+from pipeline.ledger.upkeep import shrink
+from tests.ledgers import NOW, arrive, deliver, member, new_ledger
+from tests.program import write_destination
+
+HOUR = 3600.0
+PROSPECTS = 1_500
+AN_HOUR = 120
+"""Changes, and messages."""
+
+
+class Week:
+    """A ledger under a steady load, kept small as the job keeps it."""
+
+    def __init__(self, folder: Path, ledger: sqlite3.Connection, keep_days: float) -> None:
+        write_destination(
+            folder,
+            "https://api.outreach.io",
+            {"a": 4},
+            delivery={"keep_days": keep_days, "remember_days": keep_days},
+        )
+        self.ledger = ledger
+        self.now = NOW / 1e6
+        self.source = random.Random(1)
+        destination = load_destination(str(folder / "destination.yaml"))
+        clock: Callable[[], float] = lambda: self.now  # noqa: E731 - read by another
+        self.housekeeping = Housekeeping(ledger, destination, [], clock)
+        self.numbers = iter(range(10**9))
+
+    @property
+    def megabytes(self) -> float:
+        """The file's size, with all in it that was committed."""
+        self.ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (pages,) = self.ledger.execute("PRAGMA page_count").fetchone()
+        return pages * 4096 / 1e6
+
+    def work(self, hours: int, changes: int = AN_HOUR) -> None:
+        for _ in range(hours):
+            now = round(self.now * 1e6)
+            body = b'{"outreach_id": 1, "segment": "a", "status": "realized"}' * 4
+            some = [Message("s", str(next(self.numbers)), now, LIVE, body) for _ in range(changes)]
+            receive(self.ledger, some, now)
+            with transaction(self.ledger):
+                taken_in(self.ledger, next_arrivals(self.ledger, LIVE, changes)[1])
+            statuses = self.source.choices(("realized", "exited"), k=changes)
+            prospects = self.source.choices(range(1, PROSPECTS + 1), k=changes)
+            pairs = zip(prospects, statuses, strict=True)
+            arrive(self.ledger, [member(*each, time=now) for each in pairs], now=now)
+            self.ledger.execute("DELETE FROM held")
+            deliver(self.ledger, now=now)
+            self.now += HOUR
+            self.upkeep()
+
+    def upkeep(self) -> None:
+        for _ in range(20):
+            self.housekeeping.look_after()
+            shrink(self.ledger)
+
+
+def test_after_a_steady_week_it_is_as_large_as_after_three_days(tmp_path: Path) -> None:
+    with new_ledger(tmp_path) as ledger:
+        week = Week(tmp_path, ledger, keep_days=1)
+        week.work(24 * 2)
+        after_two_days = week.megabytes
+        week.work(24)
+        after_three_days = week.megabytes
+        week.work(24 * 4)
+        assert week.megabytes <= after_three_days * 1.05
+        assert after_three_days <= after_two_days * 1.1
+        (oldest,) = ledger.execute("SELECT min(recorded_at) FROM receipts").fetchone()
+        assert week.now - oldest / 1e6 < 25.1 * HOUR
+        (oldest,) = ledger.execute("SELECT min(received_at) FROM inbox").fetchone()
+        assert week.now - oldest / 1e6 < 25.1 * HOUR
+
+
+def test_without_upkeep_the_same_week_would_grow_it_without_end(tmp_path: Path) -> None:
+    with new_ledger(tmp_path) as ledger:
+        week = Week(tmp_path, ledger, keep_days=3_650)
+        week.work(24)
+        after_a_day = week.megabytes
+        week.work(24)
+        assert week.megabytes > after_a_day * 1.4
+
+
+def test_what_a_backlog_took_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "SPARE_PAGES", 64)
+    with new_ledger(tmp_path) as ledger:
+        week = Week(tmp_path, ledger, keep_days=1)
+        week.work(30)
+        before = week.megabytes
+        week.work(1, changes=15_000)
+        with_backlog = week.megabytes
+        assert with_backlog > before * 3
+        week.work(30)
+        assert week.megabytes < before * 1.6
+
+
+def test_what_comes_and_goes_all_day_is_not_given_back(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        ledger = stack.enter_context(new_ledger(tmp_path))
+        week = Week(tmp_path, ledger, keep_days=1)
+        week.work(3)
+        ledger.execute("DELETE FROM receipts")
+        assert not shrink(ledger)
+
+
+def test_history_is_looked_through_every_few_minutes_and_not_all_the_time(tmp_path: Path) -> None:
+    with new_ledger(tmp_path) as ledger:
+        week = Week(tmp_path, ledger, keep_days=1)
+        week.work(1)
+        asked: list[str] = []
+        ledger.set_trace_callback(asked.append)
+        for _ in range(100):
+            week.now += PRUNE_SECONDS / 50
+            week.housekeeping.look_after()
+        assert 1 <= sum("DELETE FROM inbox" in each for each in asked) <= 3
