@@ -57,7 +57,7 @@ def conditions(standing: Standing, ledger: str) -> list[Condition]:
 
 def _spent_by_others(standing: Standing) -> Iterator[Condition]:
     for user in standing.users:
-        if user.allowance is None or user.paused or user.available or user.next_at is None:
+        if user.allowance is None or user.paused or user.available or user.more_at is None:
             continue
         if user.prospects and user.withheld >= WITHHELD_SHARE * user.allowance:
             own = user.allowance - user.withheld
@@ -65,7 +65,7 @@ def _spent_by_others(standing: Standing) -> Iterator[Condition]:
                 BUDGET,
                 user.name,
                 f"user {user.name!r}: Outreach allows no more requests before"
-                f" {format_time(micros(round(user.next_at)))}, though we spent {own:,} of our"
+                f" {format_time(micros(round(user.more_at)))}, though we spent {own:,} of our"
                 f" {user.allowance:,}: other tools of this user spend the rest; {_waiting(user)}."
                 " Have them spend less, or raise this user's reserve, or add a user",
             )

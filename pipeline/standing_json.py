@@ -98,7 +98,7 @@ def _user(user: User) -> dict[str, Any]:
         "allowance": user.allowance,
         "available": user.available,
         "withheld": user.withheld,
-        "next_at": time_or_null(user.next_at),
+        "more_at": time_or_null(user.more_at),
         "paused": user.paused,
         "paused_at": time_or_null(user.paused_at),
         "empty_at": time_or_null(user.empty_at),

@@ -140,7 +140,7 @@ def _user(user: User, now: float) -> tuple[str, ...]:
     waiting = (prospects.get(LIVE, "0"), prospects.get(BACKFILL, "0"))
     if user.allowance is None:
         return (user.name, "", "", "not in the destination any more", *waiting, "never")
-    more = "" if user.next_at is None else _clock(user.next_at, now)
+    more = "" if user.more_at is None else _clock(user.more_at, now)
     if user.paused:
         more = "paused"
     empty = "never" if user.empty_at is None else _clock(user.empty_at, now)

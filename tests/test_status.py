@@ -80,9 +80,10 @@ def test_a_user_is_told_with_the_budget_as_it_is_now(ledger: sqlite3.Connection)
     arrive(ledger, [member(each, "realized") for each in range(1, 4)])
     ops, sales = read_standing(ledger, SECONDS).users
     assert (ops.available, ops.allowance) == (0, 9_500)
-    assert ops.next_at == pytest.approx(SECONDS + 3000, abs=11)
-    assert ops.empty_at == ops.next_at
-    assert (sales.available, sales.next_at, sales.changes) == (9_000, None, 0)
+    assert ops.more_at == pytest.approx(SECONDS + 3000, abs=11)
+    assert ops.empty_at == ops.more_at
+    assert (sales.available, sales.changes) == (9_000, 0)
+    assert sales.more_at == ops.more_at
 
 
 def test_a_user_that_the_destination_no_longer_names_is_told_while_something_waits(

@@ -66,7 +66,7 @@ class User:
       allowance: requests in a window; None where the destination names the user no longer.
       available: requests allowed now.
       withheld: requests that our own spends would allow and the server does not.
-      next_at: when the next request is allowed; None where one is now.
+      more_at: when more than these are allowed; None where that is all there is.
       paused: why nothing of this user's is sent, and what mends it; None where it is not.
       paused_at: since when.
       empty_at: when the last of what waits may be sent; None where that cannot be said.
@@ -78,7 +78,7 @@ class User:
     allowance: int | None
     available: int
     withheld: int
-    next_at: float | None
+    more_at: float | None
     paused: str | None
     paused_at: float | None
     empty_at: float | None
@@ -242,6 +242,7 @@ def _user(name: str, lanes: Sequence[Lane], changes: int, row: Sequence[Any], no
     terms = BudgetTerms(requests, per_seconds, reserve)
     budget = load(dump, terms)
     available = budget.available(now)
+    _, more_seconds = load(dump, terms).take(available + 1, now)
     prospects = sum(lane.prospects for lane in lanes)
     # Those in flight are among the waiting until they are answered, and paid for.
     empty_at = granted_at(load(dump, terms), max(0, prospects - budget.in_flight), now)
@@ -250,7 +251,7 @@ def _user(name: str, lanes: Sequence[Lane], changes: int, row: Sequence[Any], no
         budget.allowance,
         available,
         budget.withheld(now),
-        None if available else budget.next_at(now),
+        None if available >= budget.allowance else now + more_seconds,
         paused,
         since,
         None if paused else empty_at,
