@@ -110,6 +110,17 @@ def test_an_exit_that_is_said_again_is_one_exit(ledger: sqlite3.Connection) -> N
     assert held(ledger) == []
 
 
+def test_an_exit_that_is_sent_again_is_of_nobody_who_is_a_member(
+    ledger: sqlite3.Connection,
+) -> None:
+    become_members(ledger, range(1, 41))
+    leave(ledger, *range(1, 21))
+    deliver(ledger)
+    again = [member(each, "exited")._replace(retry=True) for each in range(1, 21)]
+    arrive(ledger, again, now=NOW + 2 * HOUR, terms=TERMS)
+    assert held(ledger) == []
+
+
 def test_an_older_exit_that_changes_nothing_is_none(ledger: sqlite3.Connection) -> None:
     become_members(ledger, range(1, 21))
     stale = [member(each, "exited", time=NOW - HOUR) for each in range(1, 21)]
@@ -168,6 +179,17 @@ def test_a_release_lasts_for_the_wave_and_no_longer(ledger: sqlite3.Connection) 
     end_waves(ledger, NOW + 6 * HOUR)
     assert guard.holds(ledger) == []
     leave(ledger, *range(101, 131), now=NOW + 9 * HOUR)
+    assert held(ledger) == ["seg-a"]
+
+
+def test_a_release_ends_with_its_wave_even_if_nobody_looked_after_it(
+    ledger: sqlite3.Connection,
+) -> None:
+    become_members(ledger, range(1, 41))
+    leave(ledger, *range(1, 22))
+    release(ledger, NOW)
+    deliver(ledger)
+    leave(ledger, *range(22, 41), now=NOW + 9 * HOUR)
     assert held(ledger) == ["seg-a"]
 
 
