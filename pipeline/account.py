@@ -17,9 +17,10 @@ from transforms.outreach.desk import Access
 
 _log = logging.getLogger(__name__)
 
-ADVANCE = 100
-"""Requests debited at once. If the process is killed, those of them that were not sent are lost
-to the budget."""
+ADVANCE_LEAST = 10
+ADVANCE_MOST = 200
+"""Requests debited at once, as many as a turn may need: if the process is killed, those of them
+that were not sent are lost to the budget."""
 PAUSED_SECONDS = 60.0
 """How often a paused user's credential is tried again."""
 REST_SECONDS = 0.5
@@ -28,21 +29,23 @@ REST_MOST_SECONDS = 60.0
 
 
 class Advance(Allotment):
-    """An allotment that is granted a hundred requests at a time while its budget lasts.
+    """An allotment that grows by some requests at a time while its budget lasts.
 
-    Each hundred is on the disk before the first of it is sent, so that a process that was killed
-    spent no more than the next one knows of.
+    Each time they are on the disk before the first of them is sent, so that a process that was
+    killed spent no more than the next one knows of.
 
     Args:
       budget: from which it is granted.
+      requests: that the turn will probably take.
       save: writes the budget down.
 
     Attributes:
       trouble: why it could not be written down; then nothing more is granted.
     """
 
-    def __init__(self, budget: Budget, save: Callable[[], None]) -> None:
+    def __init__(self, budget: Budget, requests: int, save: Callable[[], None]) -> None:
         super().__init__(budget, 0)
+        self._step = max(ADVANCE_LEAST, min(ADVANCE_MOST, requests))
         self._save = save
         self.trouble: sqlite3.OperationalError | None = None
 
@@ -55,7 +58,7 @@ class Advance(Allotment):
         return granted, wait_seconds
 
     def _grow(self, now: float) -> bool:
-        more, _ = self._budget.take(ADVANCE, now)
+        more, _ = self._budget.take(self._step, now)
         if not more:
             return False
         try:
@@ -99,28 +102,28 @@ class Account:
         """Prospects of the backfill that are to go in the next turn even if live ones wait."""
         return int(self._owed)
 
-    def affordable(self, now: float) -> int:
-        """How many requests may be made in a turn that begins now."""
+    def affordable(self, now: float, least: int = 1) -> int:
+        """How many requests may be made in a turn that begins now; 0 if fewer than `least`."""
         if now < self._rests_until:
             return 0
         available = self._budget.available(now)
-        return available if available >= self._least else 0
+        return available if available >= self._enough(least) else 0
 
-    def next_at(self, now: float) -> float:
-        """When a turn can be afforded again."""
+    def next_at(self, now: float, least: int = 1) -> float:
+        """When a turn of so many requests can be afforded again."""
         ready = self._budget.next_at(now)
-        if ready <= now and self._budget.available(now) < self._least:
+        if ready <= now and self._budget.available(now) < self._enough(least):
             ready = now + REST_SECONDS  # More than the next request is waited for: look again.
         return max(ready, self._rests_until)
 
-    def advance(self) -> Advance:
+    def advance(self, turns: Turns) -> Advance:
         """What a turn spends."""
 
         def save() -> None:
             with transaction(self._ledger, durable=True):
                 accounts.save_budget(self._ledger, self.name, self._budget)
 
-        return Advance(self._budget, save)
+        return Advance(self._budget, len(turns.patches), save)
 
     def ended(self, turns: Turns, problem: str | None, now: float, *, barren: bool) -> None:
         """A turn is over.
@@ -149,8 +152,8 @@ class Account:
         accounts.save_budget(self._ledger, self.name, self._budget)
         accounts.set_paused(self._ledger, self.name, self.problem, now)
 
-    @property
-    def _least(self) -> int:
+    def _enough(self, least: int) -> int:
         # A refused patch can take several requests to narrow down. A turn that could not afford
         # them is repeated from the start, and must be able to afford more.
-        return min(2**self._barren, self._budget.allowance)
+        allowance = self._budget.allowance
+        return min(max(least if least <= allowance else 1, 2**self._barren), allowance)

@@ -24,16 +24,17 @@ from transforms.clock import micros, steady
 from transforms.elements import Block
 from transforms.outreach.desk import Access, Desk, Watch
 from transforms.outreach.patience import HOLD_MOST_SECONDS
+from transforms.outreach.reading import READ_LEAST
 from transforms.outreach.sender import Delivery
 from transforms.patch import Outlet
 
 ARRIVALS = 20_000
 """Messages taken in by one run, at most."""
 TURN_SECONDS = 5.0
-"""What a turn aims to take: what arrives meanwhile waits for its end."""
+"""What a turn aims to take where something may arrive meanwhile, which waits for its end."""
 PATCHES_FIRST = 600
 """Prospects of a turn at first, and at least: as many as one request reads."""
-PATCHES_MOST = 20_000
+PATCHES_MOST = 40_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Job:
       accesses: the users.
       delivery: how patches are sent.
       hold_seconds: how long a prospect's changes are gathered.
+      turn_seconds: what a turn aims to take; it starts no request for longer than twice that.
       guard: when an audience that empties is held.
       watch: see `transforms.outreach.desk.Watch`.
       announce: is told before each delivery how many more prospects of each user wait.
@@ -57,6 +59,7 @@ class Job:
     accesses: Sequence[Access]
     delivery: Delivery
     hold_seconds: float = 0.0
+    turn_seconds: float = TURN_SECONDS
     guard: GuardTerms = field(default_factory=GuardTerms)
     watch: Watch | None = None
     announce: Callable[[Mapping[str, int]], None] | None = None
@@ -138,7 +141,7 @@ class Loop:
         now = self._job.clock()
         given: dict[Account, waiting.Turns] = {}
         for account in self._accounts:
-            affordable = min(self._most, account.affordable(now))
+            affordable = min(self._most, account.affordable(now, self._least(account, now)))
             if affordable and self._desk.held_until(account.name) <= now:
                 turns = waiting.next_turns(
                     self._ledger, account.name, affordable, micros(now), account.owed
@@ -165,8 +168,15 @@ class Loop:
             due = waiting.next_due(self._ledger, account.name)
             if due is not None and (paused or account.problem is None):
                 held_until = self._desk.held_until(account.name)
-                found.append(max(due / 1e6, account.next_at(now), held_until))
+                ready = account.next_at(now, self._least(account, now))
+                found.append(max(due / 1e6, ready, held_until))
         return min(found, default=None)
+
+    def _least(self, account: Account, now: float) -> int:
+        # A backlog is sent in turns that are large enough to be read before they are written:
+        # what trickles out of a spent budget would go unread, and much of it for nothing.
+        backlog = waiting.is_backlog(self._ledger, account.name, micros(now), READ_LEAST)
+        return READ_LEAST if backlog else 1
 
     def _resume(self, now: float) -> None:
         job = self._job
@@ -192,14 +202,16 @@ class Loop:
     def _send(self, given: dict[Account, waiting.Turns], began: float) -> None:
         job = self._job
         patches = [patch for turns in given.values() for patch in turns.patches]
-        advances: dict[str, Advance] = {each.name: each.advance() for each in given}
+        advances: dict[str, Advance] = {
+            each.name: each.advance(turns) for each, turns in given.items()
+        }
         if job.announce is not None:
             queued = waiting.prospects(self._ledger)
             taken = {each.name: len(turns.patches) for each, turns in given.items()}
             job.announce({user: count - taken.get(user, 0) for user, count in queued.items()})
         turn = Turn(self._ledger, list(given), job.clock, job.watch, self._committed)
         self._turn = turn
-        until = began + 2 * TURN_SECONDS
+        until = began + 2 * job.turn_seconds
         outlet = Outlet(self._desk, advances, lasting=True, until=until, watch=turn.watch)
         try:
             counts = run_delivery(self._graph, patches, outlet, turn.put)
@@ -210,7 +222,8 @@ class Loop:
             self._note(given, turn)
             self._settle()
         took = max(0.1, job.clock() - began)
-        self._most = max(PATCHES_FIRST, min(PATCHES_MOST, int(len(patches) * TURN_SECONDS / took)))
+        most = int(len(patches) * job.turn_seconds / took)
+        self._most = max(PATCHES_FIRST, min(PATCHES_MOST, most))
 
     def _note(self, given: dict[Account, waiting.Turns], turn: Turn) -> None:
         now = self._job.clock()

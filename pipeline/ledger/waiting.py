@@ -55,8 +55,8 @@ def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micro
     held: dict[int, Held] = {}
     lost = gather(held, intake.changes)
     prospects = list(held)
-    for change in _waiting(connection, prospects):
-        lost += gather(held, [change])
+    before = list(_waiting(connection, prospects))
+    lost += gather(held, before)
     known = _known(connection, prospects)
     due: list[Change] = []
     unchanged: list[Change] = []
@@ -66,8 +66,9 @@ def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micro
         lost += behind + weighed.superseded
         due += weighed.due
         unchanged += weighed.unchanged
-    _replace(connection, prospects, due, unchanged, now)
-    _enqueue(connection, prospects, due, intake.lane, now, now + hold_micros)
+    _replace(connection, before, due, now)
+    _heed(connection, unchanged, now)
+    _enqueue(connection, before, due, intake.lane, now, now + hold_micros)
     outcomes = [
         *intake.outcomes,
         Outcome(SUPERSEDED, lost, now),
@@ -134,6 +135,19 @@ def next_due(connection: sqlite3.Connection, user: str) -> int | None:
         )
     ]
     return min(found, default=None)
+
+
+def is_backlog(connection: sqlite3.Connection, user: str, now: int, least: int) -> bool:
+    """Whether at least so many prospects are due in the first lane where any is."""
+    for lane in (LIVE, BACKFILL):
+        (due,) = connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM queue WHERE user = ? AND lane = ? AND due_at <= ?"
+            " LIMIT ?)",
+            (user, lane, now, least),
+        ).fetchone()
+        if due:
+            return bool(due >= least)
+    return False
 
 
 def resume(
@@ -236,32 +250,29 @@ def _known(connection: sqlite3.Connection, prospects: Sequence[int]) -> dict[int
 
 
 def _replace(
-    connection: sqlite3.Connection,
-    prospects: Sequence[int],
-    due: Sequence[Change],
-    unchanged: Iterable[Change],
-    now: int,
+    connection: sqlite3.Connection, before: Sequence[Change], due: Sequence[Change], now: int
 ) -> None:
-    received: dict[tuple[int, str, str], int] = {}
-    for some in _chunks(prospects):
-        marks = _marks(some)
-        for outreach_id, name, change_id, at in connection.execute(
-            "SELECT outreach_id, field, change_id, received_at FROM waiting"
-            f" WHERE outreach_id IN ({marks})",
-            some,
-        ):
-            received[outreach_id, name, change_id] = at
-        connection.execute(f"DELETE FROM waiting WHERE outreach_id IN ({marks})", some)
+    """What waits is now what is due: what is new comes in, and what is not due any more goes."""
+    waited = {(change.outreach_id, change.field, change.change_id) for change in before}
+    stays = {(change.outreach_id, change.field, change.change_id) for change in due}
+    connection.executemany(
+        "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?",
+        waited - stays,
+    )
     connection.executemany(
         "INSERT INTO waiting (change_id, outreach_id, user, field, value, segment, namespace,"
         " origin, event_time, sequence, retry, received_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (*change, received.get((change.outreach_id, change.field, change.change_id), now))
+            (*change, now)
             for change in due
+            if (change.outreach_id, change.field, change.change_id) not in waited
         ),
     )
-    # What is unchanged is news all the same: something older must not undo it.
+
+
+def _heed(connection: sqlite3.Connection, unchanged: Iterable[Change], now: int) -> None:
+    """What is unchanged is news all the same: something older must not undo it."""
     connection.executemany(
         "UPDATE known SET event_time = ?, sequence = ?, heard_at = ?"
         " WHERE outreach_id = ? AND field = ?",
@@ -274,7 +285,7 @@ def _replace(
 
 def _enqueue(
     connection: sqlite3.Connection,
-    prospects: Sequence[int],
+    before: Iterable[Change],
     due: Iterable[Change],
     lane: int,
     now: int,
@@ -287,9 +298,10 @@ def _enqueue(
         " lane = min(lane, excluded.lane)",
         ((outreach_id, user, lane, now, due_at) for outreach_id, user in users.items()),
     )
+    waited = {change.outreach_id for change in before}
     connection.executemany(
         "DELETE FROM queue WHERE outreach_id = ?",
-        ((outreach_id,) for outreach_id in prospects if outreach_id not in users),
+        ((outreach_id,) for outreach_id in waited - users.keys()),
     )
 
 
