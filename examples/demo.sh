@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Replays the examples into a local Outreach. Usage: demo.sh [path/to/outreach-activation]
 #
-# The sandbox grants 250 requests every 6 seconds in place of 10,000 every hour, so that the
+# The sandbox grants 200 requests every 6 seconds in place of 10,000 every hour, so that the
 # budget can be seen at work within a minute.
 set -euo pipefail
 activate=${1:-outreach-activation}
@@ -12,7 +12,7 @@ out=build/demo
 rm -rf "$out"
 mkdir -p "$out"
 
-"$activate" sandbox --port 0 --limit 250 --hour 6 --prospects_from examples/prospects.jsonl \
+"$activate" sandbox --port 0 --limit 200 --hour 6 --prospects_from examples/prospects.jsonl \
 	--data "$out/sandbox.json" >"$out/url" 2>"$out/sandbox.log" &
 sandbox=$!
 stop() { kill "$sandbox" 2>/dev/null && wait "$sandbox" || true; }
@@ -25,7 +25,7 @@ url=$(head -n 1 "$out/url")
 echo "A local Outreach with 420 prospects is at $url while this runs." >&2
 
 sed -e "s|^users:|outreach: {base_url: \"$url\"}\n\nusers:|" \
-	-e "s|budget: {.*}|budget: {requests: 250, per_seconds: 6, reserve: 10}|" \
+	-e "s|budget: {.*}|budget: {requests: 200, per_seconds: 6, reserve: 10}|" \
 	examples/destination.yaml >"$out/destination.yaml"
 
 status=0
