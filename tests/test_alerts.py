@@ -64,7 +64,12 @@ def receiving() -> Iterator[Receiver]:
                 receiver.kinds.append(self.headers["Content-Type"])
             self.send_response(receiver.status)
             if receiver.status == 302:
-                self.send_header("Location", "http://127.0.0.1:9/elsewhere")
+                self.send_header("Location", f"{receiver.url}/elsewhere")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            receiver.bodies.append("followed a redirect")
+            self.send_response(200)
             self.end_headers()
 
         def log_message(self, *_: object) -> None: ...
@@ -193,7 +198,7 @@ def test_a_webhook_that_fails_is_tried_again_and_logged_once(
         it.told()
         it.check(RETRY_SECONDS)
         it.told()
-        assert len(receiver.texts) == 1
+        assert len(receiver.bodies) == 1
     errors = [each.message for each in caplog.records if each.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "cannot be reached (it answered 404)" in errors[0]
@@ -236,6 +241,25 @@ def test_what_is_over_before_anybody_could_be_told_is_not_told(tmp_path: Path) -
         it.check(RETRY_SECONDS)
         it.told()
         assert receiver.texts == []
+
+
+def test_what_is_over_while_its_message_is_on_a_way_that_fails_is_not_told(
+    tmp_path: Path,
+) -> None:
+    with receiving() as receiver, scene(tmp_path, receiver.url) as it:
+        receiver.status = 500
+        receiver.hanging.clear()
+        it.pause()
+        it.check()
+        it.pause(None)
+        it.check()
+        receiver.hanging.set()
+        it.told()
+        receiver.status = 200
+        it.check(RETRY_SECONDS)
+        it.told()
+        assert receiver.texts == []
+        assert it.ledger.execute("SELECT count(*) FROM alerts").fetchone() == (0,)
 
 
 def test_without_a_webhook_the_log_is_told(
@@ -383,6 +407,8 @@ def test_what_waits_for_a_person_is_not_told_twice(ledger: sqlite3.Connection) -
     become_members(ledger, range(1, 21))
     exits = [member(each, "exited") for each in range(1, 21)]
     arrive(ledger, exits, now=NOW - 3 * HOUR, terms=GuardTerms())
+    assert set(kinds(ledger)) == {MASS_EXIT}
+    arrive(ledger, [member(30, "realized", "seg-b")], now=NOW - HOUR)
     assert set(kinds(ledger)) == {MASS_EXIT}
     with transaction(ledger):
         guard.release(ledger, "seg-a", NOW)

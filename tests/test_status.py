@@ -117,10 +117,11 @@ def test_the_backlog_has_no_end_while_a_person_is_waited_for(ledger: sqlite3.Con
     spent=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 12)), max_size=6),
     count=st.integers(0, 60),
     left=st.none() | st.integers(0, 10),
+    in_flight=st.integers(0, 3),
 )
 @settings(max_examples=150, deadline=None)
 def test_the_forecast_is_when_a_budget_grants_the_last_one(
-    spent: list[tuple[int, int]], count: int, left: int | None
+    spent: list[tuple[int, int]], count: int, left: int | None, in_flight: int
 ) -> None:
     terms = BudgetTerms(12, 100.0, 2)
 
@@ -131,9 +132,11 @@ def test_the_forecast_is_when_a_budget_grants_the_last_one(
             made.settle(float(at))
         if left is not None and made.take(1, 99.0)[0]:
             made.learn(RateLimits(12, left, 130.0), 99.0, answers_when_sent=made.answers)
+        made.take(in_flight, 99.0)
         return made
 
     now, sent, at = budget(), 0, 100.0
+    now.settle(at)
     while sent < count:
         granted, wait = now.take(1, at)
         sent += granted
