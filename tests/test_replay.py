@@ -393,3 +393,20 @@ def test_earlier_outputs_are_put_aside_and_not_overwritten(
 
     assert ended.dead_letters == []
     assert json_lines(tmp_path / "dead_letters.jsonl.previous")[0]["reason"] == "not_json"
+
+
+def test_a_backlog_under_a_scarce_budget_is_read_before_it_is_written(tmp_path: Path) -> None:
+    options = SandboxOptions(prospects=600, limit=160, hour=1.0, window="sliding")
+    with running_sandbox(options) as sandbox:
+        sandbox.seed({prospect: {"custom4": "realized"} for prospect in range(1, 601, 2)})
+        write_lines(tmp_path / "in.jsonl", [line(prospect) for prospect in range(1, 601)])
+        terms = {"requests": 160, "per_seconds": 1.0, "reserve": 10}
+        write_destination(tmp_path, sandbox.url, NUMBERS, budget=terms)
+
+        ended = replay(tmp_path, "in.jsonl")
+
+        # 300 hold the value already. Fewer than a hundred at the end are not worth reading.
+        assert ended.summary["delivered"] + ended.summary["unchanged"] == 600
+        assert ended.summary["unchanged"] >= 250
+        assert ended.summary["requests"] <= 300 + 50 + 10
+        assert sandbox.violations() == []
