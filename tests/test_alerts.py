@@ -189,15 +189,11 @@ def test_a_webhook_that_fails_is_tried_again_and_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with receiving() as receiver, scene(tmp_path, receiver.url) as it:
-        for status in (404, 302, 500):
+        it.pause()
+        for status in (404, 302, 500, 200):
             receiver.status = status
-            it.pause()
-            it.told()
             it.check(RETRY_SECONDS)
-        receiver.status = 200
-        it.told()
-        it.check(RETRY_SECONDS)
-        it.told()
+            it.told()
         assert len(receiver.bodies) == 1
     errors = [each.message for each in caplog.records if each.levelno == logging.ERROR]
     assert len(errors) == 1
