@@ -194,7 +194,7 @@ def test_a_webhook_that_fails_is_tried_again_and_logged_once(
             receiver.status = status
             it.check(RETRY_SECONDS)
             it.told()
-        assert len(receiver.bodies) == 1
+        assert len(receiver.texts) == len(receiver.bodies) == 1
     errors = [each.message for each in caplog.records if each.levelno == logging.ERROR]
     assert len(errors) == 1
     assert "cannot be reached (it answered 404)" in errors[0]

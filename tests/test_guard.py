@@ -114,10 +114,11 @@ def test_an_exit_that_is_sent_again_is_of_nobody_who_is_a_member(
     ledger: sqlite3.Connection,
 ) -> None:
     become_members(ledger, range(1, 41))
-    leave(ledger, *range(1, 21))
-    deliver(ledger)
-    again = [member(each, "exited")._replace(retry=True) for each in range(1, 21)]
-    arrive(ledger, again, now=NOW + 2 * HOUR, terms=TERMS)
+    for hours, some in ((0, range(1, 21)), (2, range(21, 31))):
+        leave(ledger, *some, now=NOW + hours * HOUR)
+        deliver(ledger)
+    again = [member(each, "exited")._replace(retry=True) for each in range(1, 31)]
+    arrive(ledger, again, now=NOW + 4 * HOUR, terms=TERMS)
     assert held(ledger) == []
 
 
