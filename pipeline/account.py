@@ -13,6 +13,7 @@ from pipeline.ledger.store import transaction
 from pipeline.ledger.waiting import Turns
 from transforms.budget import Budget
 from transforms.outreach.allotment import Allotment
+from transforms.outreach.delivery import Standing
 from transforms.outreach.desk import Access
 
 _log = logging.getLogger(__name__)
@@ -115,6 +116,30 @@ class Account:
         if ready <= now and self._budget.available(now) < self._enough(least):
             ready = now + REST_SECONDS  # More than the next request is waited for: look again.
         return max(ready, self._rests_until)
+
+    def standing(self, now: float, resumes_at: float, waiting: int) -> Standing:
+        """What this user waits for between two turns, for people.
+
+        Args:
+          now: seconds since the epoch.
+          resumes_at: when the next turn is.
+          waiting: prospects in the queue.
+        """
+        return Standing(
+            user=self.name,
+            waiting=waiting,
+            troubled=0,
+            in_flight=0,
+            ended=0,
+            requests=0,
+            throttled=0,
+            throttled_seconds=0.0,
+            available=self._budget.available(now),
+            allowance=self._budget.allowance,
+            resumes_at=resumes_at,
+            waits_for="budget" if self._rests_until <= now else "trouble",
+            paused=None,
+        )
 
     def advance(self, turns: Turns) -> Advance:
         """What a turn spends."""

@@ -89,7 +89,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
             housekeeping.look_after()
             lookout.look()
 
-        with ExitStack() as stack, closing(Loop(asked.ledger, job, outputs.write_files)) as loop:
+        with ExitStack() as stack, closing(Loop(ledger, job, outputs.write_files)) as loop:
             if asked.metrics_port is not None:
                 where = (asked.metrics_host, asked.metrics_port)
                 url = stack.enter_context(serving(*where, asked.ledger, health))

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from pipeline.ledger.guard import GuardTerms, describe, holds
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.store import connect, looked_at, owned, transaction
 from pipeline.local import Finished, Replay, unhurried_gc
-from pipeline.loop import Job, Loop
+from pipeline.loop import PATCHES_MOST, Job, Loop
 from pipeline.outputs import Outputs, begin_outputs
 from pipeline.summary import ledger_summary
 from transforms.clock import micros, steady
@@ -36,6 +36,8 @@ INTAKE_BLOCKS = 16
 """Blocks of a file that one intake takes, of about a megabyte each."""
 DOCUMENT_PLACES = 1024
 """Places between two files: the elements of a document are in order among a few million."""
+TURN_SECONDS = 60.0
+"""What a turn of a replay aims to take: nothing arrives meanwhile."""
 WAIT_SECONDS = 10.0
 """How long it waits at most before it looks again."""
 WAIT_LEAST_SECONDS = 0.02
@@ -60,7 +62,7 @@ def replay_durably(
     replayed = FileReplay(expand(asked.files), lane, asked.digests)
     board = progress.fresh_board()
     bell = Bell()
-    with owned(asked.ledger), closing(connect(asked.ledger)) as ledger:
+    with owned(asked.ledger), closing(connect(asked.ledger, lasting=asked.lasting)) as ledger:
         try:
             resumed = replayed.begin(ledger, began)
             if resumed:
@@ -74,8 +76,9 @@ def replay_durably(
                 lasting=False,
             )
             job = job_of(destination, place, progress.watch)
+            job = replace(job, turn_seconds=TURN_SECONDS, patches_first=PATCHES_MOST)
             with (
-                closing(Loop(asked.ledger, job, outputs.write_files)) as loop,
+                closing(Loop(ledger, job, outputs.write_files)) as loop,
                 progress.shown(console, board),
                 stopping(board, bell, console),
                 unhurried_gc(),
@@ -220,6 +223,7 @@ def deliver_all(loop: Loop, bell: Bell, outputs: Outputs, job: Job) -> bool:
         at = loop.next_at(paused=False)
         if at is None:
             return True
+        progress.rest(loop.standings())
         bell.wait(min(WAIT_SECONDS, max(WAIT_LEAST_SECONDS, at - job.clock())))
     return False
 

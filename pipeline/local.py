@@ -41,6 +41,7 @@ class Replay:
       dead_letters: path or topic; None for none.
       dry_run: everything but the requests.
       ledger: path of the ledger to go through; None for none.
+      lasting: whether that is to outlive the machine's death too.
       backfill: with a ledger, whether live changes go first.
       digests: of the files that are known by their content alone, as standard input is.
       beam_flags: passed on to Beam.
@@ -51,6 +52,7 @@ class Replay:
     dead_letters: str | None = None
     dry_run: bool = False
     ledger: str | None = None
+    lasting: bool = True
     backfill: bool = False
     digests: Mapping[str, str] = field(default_factory=dict)
     beam_flags: Sequence[str] = ()

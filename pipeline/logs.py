@@ -15,8 +15,15 @@ def configure(console: Console, *, verbose: bool = False) -> None:
       console: of standard error, so that a progress bar and the log do not mix.
       verbose: Beam's own log too.
     """
-    handler = RichHandler(console=console, show_path=False, show_time=True, markup=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler], force=True)
+    handler: logging.Handler
+    if console.is_terminal:
+        handler = RichHandler(console=console, show_path=False, show_time=True, markup=False)
+        form = "%(message)s"
+    else:
+        # A line each, however long: for a journal, for grep, to copy a command from.
+        handler = logging.StreamHandler(console.file)
+        form = "%(asctime)s %(levelname)s %(message)s"
+    logging.basicConfig(level=logging.WARNING, format=form, handlers=[handler], force=True)
     if not verbose:
         # It warns of optional packages that are missing, which nobody here asked for.
         logging.getLogger("apache_beam").setLevel(logging.ERROR)

@@ -17,11 +17,12 @@ from pipeline.halves import Graph, run_delivery, run_intake
 from pipeline.ledger import accounts, forgetting, guard, history, inbox, waiting
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
-from pipeline.ledger.store import connect, transaction
+from pipeline.ledger.store import transaction
 from pipeline.turn import Turn
 from transforms import mapping
 from transforms.clock import micros, steady
 from transforms.elements import Block
+from transforms.outreach.delivery import Standing
 from transforms.outreach.desk import Access, Desk, Watch
 from transforms.outreach.patience import HOLD_MOST_SECONDS
 from transforms.outreach.reading import READ_LEAST
@@ -32,8 +33,8 @@ ARRIVALS = 20_000
 """Messages taken in by one run, at most."""
 TURN_SECONDS = 5.0
 """What a turn aims to take where something may arrive meanwhile, which waits for its end."""
-PATCHES_FIRST = 600
-"""Prospects of a turn at first, and at least: as many as one request reads."""
+PATCHES_LEAST = 600
+"""Prospects of a turn, where so many are due: as many as one request reads."""
 PATCHES_MOST = 40_000
 
 
@@ -48,6 +49,7 @@ class Job:
       delivery: how patches are sent.
       hold_seconds: how long a prospect's changes are gathered.
       turn_seconds: what a turn aims to take; it starts no request for longer than twice that.
+      patches_first: prospects of the first turn, when it is not known how long they take.
       guard: when an audience that empties is held.
       watch: see `transforms.outreach.desk.Watch`.
       announce: is told before each delivery how many more prospects of each user wait.
@@ -60,6 +62,7 @@ class Job:
     delivery: Delivery
     hold_seconds: float = 0.0
     turn_seconds: float = TURN_SECONDS
+    patches_first: int = PATCHES_LEAST
     guard: GuardTerms = field(default_factory=GuardTerms)
     watch: Watch | None = None
     announce: Callable[[Mapping[str, int]], None] | None = None
@@ -70,18 +73,20 @@ class Loop:
     """Runs a job over a ledger that this process owns; one thread at a time.
 
     Args:
-      path: of the ledger.
+      ledger: a connection, used by one thread at a time, whichever.
       job: what to do.
       committed: is called whenever there may be something new to write out, on any thread.
     """
 
-    def __init__(self, path: str, job: Job, committed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, ledger: sqlite3.Connection, job: Job, committed: Callable[[], None] = lambda: None
+    ) -> None:
         self._job = job
         self._graph = Graph(job.plan, job.base_url, job.accesses, job.delivery, job.clock)
-        self._ledger = connect(path)
+        self._ledger = ledger
         self._committed = committed
         self._turn: Turn | None = None
-        self._most = PATCHES_FIRST
+        self._most = job.patches_first
         now = job.clock()
         self._resume(now)
         self._accounts = [Account(each, self._ledger, now) for each in job.accesses]
@@ -93,9 +98,8 @@ class Loop:
         return [each.problem for each in self._accounts if each.problem is not None]
 
     def close(self) -> None:
-        """Closes the connections to Outreach and to the ledger."""
+        """Closes the connections to Outreach."""
         self._desk.close()
-        self._ledger.close()
 
     def take_in_messages(self) -> bool:
         """Takes in what is in the inbox; returns whether anything was."""
@@ -172,6 +176,18 @@ class Loop:
                 found.append(max(due / 1e6, ready, held_until))
         return min(found, default=None)
 
+    def standings(self) -> list[Standing]:
+        """What each user with something to send waits for, for people."""
+        now = self._job.clock()
+        queued = waiting.prospects(self._ledger)
+        return [
+            account.standing(
+                now, account.next_at(now, self._least(account, now)), queued[account.name]
+            )
+            for account in self._accounts
+            if account.name in queued
+        ]
+
     def _least(self, account: Account, now: float) -> int:
         # A backlog is sent in turns that are large enough to be read before they are written:
         # what trickles out of a spent budget would go unread, and much of it for nothing.
@@ -223,7 +239,7 @@ class Loop:
             self._settle()
         took = max(0.1, job.clock() - began)
         most = int(len(patches) * job.turn_seconds / took)
-        self._most = max(PATCHES_FIRST, min(PATCHES_MOST, most))
+        self._most = max(PATCHES_LEAST, min(PATCHES_MOST, most))
 
     def _note(self, given: dict[Account, waiting.Turns], turn: Turn) -> None:
         now = self._job.clock()

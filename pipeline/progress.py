@@ -41,6 +41,13 @@ class Board:
             self._standings = standings
             return self._drain
 
+    def rest(self, standings: Sequence[Standing]) -> None:
+        """No sender is at work; the standings say what is waited for."""
+        with self._lock:
+            self._ended += sum(standing.ended for standing in self._standings)
+            self._standings = standings
+            self.beyond = {}
+
     def begin(self, beyond: Mapping[str, int]) -> None:
         """Other senders begin; what the last ones ended is added up."""
         with self._lock:
@@ -120,6 +127,11 @@ def fresh_board() -> Board:
 def watch(standings: Sequence[Standing]) -> bool:
     """Tells the process's board; picklable by name, for `PatchProspects`."""
     return board.tell(standings)
+
+
+def rest(standings: Sequence[Standing]) -> None:
+    """Tells the process's board what is waited for, with no sender at work."""
+    board.rest(standings)
 
 
 def announce(beyond: Mapping[str, int]) -> None:

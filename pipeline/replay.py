@@ -79,6 +79,7 @@ def replay_command(
                 dead_letters=dead_letters,
                 dry_run=dry_run,
                 ledger=own,
+                lasting=ledger is not None,
                 backfill=backfill,
                 digests=made.digests if ledger is not None else {},
                 beam_flags=context.obj,

@@ -42,7 +42,7 @@ OUTCOMES = ("delivered", "unchanged", "superseded", "rejected", "deferred")
 PROSPECTS = 150
 LINES = list(flat_lines(360, PROSPECTS, SEGMENTS))
 """They change some 135 prospects: enough to be read before they are written."""
-BUDGET = {"requests": 120, "per_seconds": 1.0, "reserve": 30}
+BUDGET = {"requests": 150, "per_seconds": 1.0, "reserve": 30}
 IN_FLIGHT = 16
 HALFWAY = 30
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import NamedTuple
 
 from transforms.clock import micros
@@ -151,7 +152,7 @@ def describe(held: Held, ledger: str) -> str:
     return (
         f"audience {held.name}: {held.exits:,} of its {held.members:,} known members leave at"
         " once, so it is held. If they are meant to leave, let it go:"
-        f" outreach-activation release {held.segment} --ledger {ledger}"
+        f" outreach-activation release {quote(held.segment)} --ledger {quote(ledger)}"
     )
 
 

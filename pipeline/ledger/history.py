@@ -10,7 +10,6 @@ from transforms.elements import (
     DELIVERED,
     REJECTED,
     UNCHANGED,
-    Change,
     DeadLetter,
     Outcome,
     Patch,
@@ -38,9 +37,7 @@ def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> 
 
     A field is known to hold a value once Outreach accepted it, or was read to hold it.
     """
-    for outcome in outcomes:
-        if outcome.outcome in (DELIVERED, UNCHANGED):
-            _know(connection, outcome.changes, outcome.recorded_at)
+    _know(connection, [each for each in outcomes if each.outcome in (DELIVERED, UNCHANGED)])
     changes = [change for outcome in outcomes for change in outcome.changes]
     prospects = {(change.outreach_id,) for change in changes}
     connection.executemany(
@@ -60,33 +57,34 @@ def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> 
     record(connection, outcomes)
 
 
-def record(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> None:
+def record(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
     """Writes the receipt of each change, and its dead letter, within the caller's transaction."""
+    connection.executemany(
+        "INSERT INTO receipts (change_id, outreach_id, segment, field, value, event_time,"
+        " outcome, reason, detail, http_status, user, recorded_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            (
+                change.change_id,
+                change.outreach_id,
+                change.segment,
+                change.field,
+                change.value,
+                change.event_time,
+                outcome.outcome,
+                outcome.reason,
+                outcome.detail,
+                outcome.http_status,
+                outcome.user,
+                outcome.recorded_at,
+            )
+            for outcome in outcomes
+            for change in outcome.changes
+        ),
+    )
     totals: Counter[str] = Counter()
     for outcome in outcomes:
         totals[outcome.outcome] += len(outcome.changes)
-        connection.executemany(
-            "INSERT INTO receipts (change_id, outreach_id, segment, field, value, event_time,"
-            " outcome, reason, detail, http_status, user, recorded_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                (
-                    change.change_id,
-                    change.outreach_id,
-                    change.segment,
-                    change.field,
-                    change.value,
-                    change.event_time,
-                    outcome.outcome,
-                    outcome.reason,
-                    outcome.detail,
-                    outcome.http_status,
-                    outcome.user,
-                    outcome.recorded_at,
-                )
-                for change in outcome.changes
-            ),
-        )
         if outcome.outcome == REJECTED:
             for change in outcome.changes:
                 letters = dead_letters(outcome._replace(changes=[change]))
@@ -190,7 +188,7 @@ def prune(
     return connection.total_changes - before
 
 
-def _know(connection: sqlite3.Connection, changes: Iterable[Change], heard_at: int) -> None:
+def _know(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> None:
     connection.executemany(
         "INSERT OR REPLACE INTO known (outreach_id, field, value, event_time, sequence, change_id,"
         " segment, origin, heard_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -204,8 +202,9 @@ def _know(connection: sqlite3.Connection, changes: Iterable[Change], heard_at: i
                 change.change_id,
                 change.segment,
                 change.origin,
-                heard_at,
+                outcome.recorded_at,
             )
-            for change in changes
+            for outcome in outcomes
+            for change in outcome.changes
         ),
     )

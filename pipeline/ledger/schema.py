@@ -78,7 +78,6 @@ MIGRATIONS: Final = (
         PRIMARY KEY (outreach_id, field)
     ) WITHOUT ROWID;
     CREATE INDEX known_audience ON known (segment, origin) WHERE segment IS NOT NULL;
-    CREATE INDEX known_heard ON known (heard_at);
 
     -- What became of each change.
     CREATE TABLE receipts (

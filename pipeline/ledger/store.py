@@ -20,10 +20,16 @@ GLANCE_SECONDS = 0.05
 """Whoever looks whether a ledger is held (`pipeline.ledger.beside.owner`) has it for less."""
 WAL_BYTES = 64 * 2**20
 """To what the write-ahead log is cut back, once a large transaction has grown it."""
+_OFF = (0,)
 
 
-def connect(path: str) -> sqlite3.Connection:
+def connect(path: str, *, lasting: bool = True) -> sqlite3.Connection:
     """A connection to a ledger that was prepared, for one thread at a time.
+
+    Args:
+      path: of the ledger.
+      lasting: what is committed `durable` outlives the machine's death. Where the whole folder
+        may not, there is no use in waiting for the disk.
 
     Raises:
       sqlite3.DatabaseError: it is no database, or cannot be opened.
@@ -35,7 +41,7 @@ def connect(path: str) -> sqlite3.Connection:
         # Heeded by a file that is empty: so it can give back what a backlog took of the disk.
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if lasting else 'OFF'}")
         connection.execute("PRAGMA temp_store = MEMORY")
         # What is forgotten is to be gone from the file too, wherever it ever lay.
         connection.execute("PRAGMA secure_delete = ON")
@@ -140,6 +146,7 @@ def transaction(connection: sqlite3.Connection, *, durable: bool = False) -> Ite
       connection: of this thread.
       durable: for what the world outside was told, or will be: an acknowledgement, a request.
     """
+    durable = durable and connection.execute("PRAGMA synchronous").fetchone() != _OFF
     if durable:
         connection.execute("PRAGMA synchronous = FULL")
     try:
