@@ -18,7 +18,7 @@ from pipeline.ledger.alerts import (
     open_keys,
     to_tell,
 )
-from pipeline.ledger.standing import read_standing
+from pipeline.ledger.look import read_standing
 from pipeline.ledger.store import transaction
 from pipeline.standing_page import duration
 from pipeline.webhook import Webhook

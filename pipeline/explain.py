@@ -10,8 +10,8 @@ import click
 import orjson
 from rich.console import Console
 
+from pipeline.ledger.look import audience_names
 from pipeline.ledger.past import Due, Ended, Field, read_past
-from pipeline.ledger.standing import audience_names
 from pipeline.ledger.store import looked_at
 from pipeline.options import flag
 from pipeline.prospect_id import PROSPECT

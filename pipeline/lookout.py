@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.alerts import Alerts
 from pipeline.destination import Destination
@@ -50,7 +51,8 @@ class Lookout:
         """A lookout over a ledger, that tells whom a destination says."""
         url = destination.alerts.webhook
         webhook = None if url is None else Webhook(url)
-        alerts = Alerts(connection, ledger, destination.name, webhook, health.clock)
+        path = str(Path(ledger).absolute())  # Whoever reads a message stands elsewhere.
+        alerts = Alerts(connection, path, destination.name, webhook, health.clock)
         return cls(connection, guard, alerts, health, health.clock)
 
     def look(self) -> None:

@@ -16,7 +16,8 @@ from prometheus_client.registry import Collector
 
 from pipeline.conditions import KINDS
 from pipeline.health import Health
-from pipeline.ledger.standing import LANES, Standing, read_standing
+from pipeline.ledger.look import read_standing
+from pipeline.ledger.standing import LANES, Standing
 from pipeline.ledger.store import looked_at
 from transforms.elements import OUTCOMES
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 
 from pipeline.ledger.beside import owner
-from pipeline.ledger.standing import read_standing
+from pipeline.ledger.look import read_standing
 from pipeline.ledger.store import looked_at
 from pipeline.options import flag
 from pipeline.standing_json import Seen, as_json

@@ -20,7 +20,7 @@ from pipeline.conditions import BUDGET, KINDS, LATE, MASS_EXIT, PAUSED, REFUSED,
 from pipeline.ledger import accounts, guard, history
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BACKFILL
-from pipeline.ledger.standing import read_standing
+from pipeline.ledger.look import read_standing
 from pipeline.ledger.store import connect, transaction
 from pipeline.webhook import Webhook, escaped
 from tests.ledgers import HOUR, NOW, arrive, become_members, deliver, member, new_ledger

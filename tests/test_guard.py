@@ -313,3 +313,11 @@ def test_releasing_what_is_not_held_is_refused_with_what_is(tmp_path: Path) -> N
     assert again.status == 0
     assert "was let go already" in again.stdout
     assert run(tmp_path, "release", "seg-a", "--ledger=none.db").status == 2
+
+
+def test_the_command_can_be_copied_whatever_the_names_hold(ledger: sqlite3.Connection) -> None:
+    ledger.execute("INSERT INTO held VALUES ('a b; rm', ?, 20, 11, NULL)", (NOW,))
+    (one,) = guard.holds(ledger)
+    assert one.name == "a b; rm"
+    text = guard.describe(one, "/var/my ledger.db")
+    assert text.endswith("outreach-activation release 'a b; rm' --ledger '/var/my ledger.db'")

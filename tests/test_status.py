@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.ledger import accounts, history, standing
+from pipeline.ledger import accounts, history
 from pipeline.ledger.forecast import granted_at
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BACKFILL, Message, receive
-from pipeline.ledger.standing import read_standing
+from pipeline.ledger.look import ERRORS, read_standing
 from pipeline.ledger.store import transaction
 from pipeline.standing_page import duration
 from tests.ledgers import NOW, arrive, become_members, deliver, held, member, new_ledger
@@ -169,7 +169,7 @@ def test_the_last_hour_and_the_last_errors_are_told(ledger: sqlite3.Connection) 
         "rejected": 1,
         "deferred": 0,
     }
-    assert len(found.errors) == standing.ERRORS
+    assert len(found.errors) == ERRORS
     assert [each["payload"]["outreach_id"] for each in found.errors][:3] == [114, 113, 112]
 
 
