@@ -220,9 +220,9 @@ def test_a_running_job_serves_holds_asks_and_goes_on_after_the_release(
             channel.publish(f"[{','.join(line(each, 'exited', 2) for each in range(1, 16))}]")
             wait_for(lambda: receiver.texts, 60)
             assert "audience a: 15 of its 20 known members leave at once" in receiver.texts[0]
-            ask = "outreach-activation release a --ledger l.db"
+            ask = f"outreach-activation release a --ledger {tmp_path / 'l.db'}"
             assert receiver.texts[0].endswith(ask)
-            assert f"alert: {receiver.texts[0].removeprefix('test: ')}" in " ".join(said().split())
+            assert f" WARNING alert: {receiver.texts[0].removeprefix('test: ')}\n" in said()
             status = json.loads(run(tmp_path, "status", "--ledger=l.db", "--json").stdout)
             assert status["process"] == process.pid
             assert status["held"][0]["changes"] == 15
