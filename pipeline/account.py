@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from pipeline.ledger import accounts
 from pipeline.ledger.inbox import BACKFILL_SHARE
+from pipeline.ledger.queue import Turns
 from pipeline.ledger.store import transaction
-from pipeline.ledger.waiting import Turns
 from transforms.budget import Budget
 from transforms.outreach.allotment import Allotment
 from transforms.outreach.delivery import Standing

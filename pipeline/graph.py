@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from apache_beam.pvalue import PCollection
 
 from pipeline.ends import WriteDeadLetters, WriteLines
 from transforms.coalesce import Coalesce
-from transforms.elements import DeadLetter, Outcome, Patch
+from transforms.elements import Change, DeadLetter, Outcome, Patch
 from transforms.map import Map
 from transforms.mapping import Plan
 from transforms.parse import Parse
@@ -47,16 +48,29 @@ class Activation:
 
     def gather(self, pipeline: beam.Pipeline, source: beam.PTransform) -> Gathered:
         """The first half: from arrivals to one patch a prospect."""
+        mapped = self.take_in(pipeline, source)
+        coalesced = mapped.changes | "Coalesce" >> self.coalesce
+        outcomes = (mapped.outcomes, *coalesced.outcomes)
+        return Gathered(coalesced.patches, outcomes, mapped.dead_letters)
+
+    def take_in(self, pipeline: beam.Pipeline, source: beam.PTransform) -> TakenIn:
+        """The first half without coalesce, where a ledger does that: from arrivals to changes."""
         blocks = pipeline | "Read" >> source
         parsed = blocks | "Parse" >> Parse(self.plan.identity, self.plan.sources)
         mapped = parsed.arrived | "Map" >> Map(self.plan)
-        coalesced = mapped.changes | "Coalesce" >> self.coalesce
-        outcomes = (mapped.outcomes, *coalesced.outcomes)
-        return Gathered(coalesced.patches, outcomes, parsed.dead_letters)
+        return TakenIn(mapped.changes, mapped.outcomes, parsed.dead_letters)
 
     def deliver(self, patches: PCollection[Patch]) -> PatchResult:
         """The second half: from patches to what became of them."""
         return patches | "Patch" >> self.patch
+
+
+class TakenIn(NamedTuple):
+    """What read, parse and map give."""
+
+    changes: PCollection[Sequence[Change]]
+    outcomes: PCollection[Outcome]
+    dead_letters: PCollection[DeadLetter]
 
 
 class Gathered(NamedTuple):

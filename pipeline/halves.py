@@ -1,7 +1,8 @@
-"""The two halves of the graph, each a bounded run of Beam's in this process.
+"""The two halves of the graph that run over a ledger, each a bounded run in this process.
 
-*Intake* is read, parse, map and coalesce over blocks that arrived; *delivery* is patch over
-patches that are due.
+*Intake* is read, parse and map over blocks that arrived; *delivery* is patch over patches that
+are due. Between them is coalesce: the ledger does that, with the same fold, as it is what
+remembers (`pipeline.ledger.waiting`).
 """
 
 from __future__ import annotations
@@ -27,48 +28,18 @@ INTAKE = "intake"
 DELIVERY = "delivery"
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """What the stages of both halves need to know.
-
-    Attributes:
-      plan: what goes where.
-      base_url: of the API.
-      accesses: the users.
-      delivery: how patches are sent.
-      clock: seconds since the epoch.
-    """
-
-    plan: Plan
-    base_url: str
-    accesses: Sequence[Access]
-    delivery: Delivery
-    clock: Callable[[], float]
-
-    def activation(self) -> Activation:
-        """The graph, whose patch stage sends with the outlet of the delivery's tray."""
-        patch = PatchProspects(
-            self.base_url,
-            self.accesses,
-            self.delivery,
-            outlet=OutletOf(DELIVERY),
-            clock=self.clock,
-        )
-        return Activation(self.plan, Coalesce(clock=self.clock), patch)
-
-
 @dataclass(slots=True)
-class Gathered:
+class Arrived:
     """What an intake gave.
 
     Attributes:
-      patches: one a prospect.
+      blocks: of changes.
       outcomes: of changes that ended there.
       dead_letters: of what could not be read.
       counts: as the stages counted.
     """
 
-    patches: list[Patch] = field(default_factory=list)
+    blocks: list[Sequence[Change]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     counts: Counts = field(default_factory=lambda: Counts({}))
@@ -79,40 +50,59 @@ class Gathered:
 
     @property
     def changes(self) -> list[Change]:
-        """All that is to be sent."""
-        return [change for patch in self.patches for change in patch.changes]
+        """All of them, in the order of arrival."""
+        return [change for block in self.blocks for change in block]
 
 
-def run_intake(graph: Graph, blocks: Sequence[Block]) -> Gathered:
-    """Runs the first half over blocks."""
-    gathered = Gathered()
-    pipeline = beam.Pipeline(runner=FnApiRunner())
-    result = graph.activation().gather(pipeline, Given(INTAKE, Block))
-    result.patches | "Patches" >> Put(INTAKE, "patches")
-    result.dead_letters | "DeadLetters" >> Put(INTAKE, "dead_letters")
-    for place, outcomes in enumerate(result.outcomes):
-        outcomes | f"Outcomes{place}" >> Put(INTAKE, "outcomes")
-    gathered.counts = _run(pipeline, INTAKE, Tray(blocks, gathered.put))
-    return gathered
-
-
-def run_delivery(
-    graph: Graph, patches: Sequence[Patch], outlet: Outlet, put: Callable[[str, Any], None]
-) -> Counts:
-    """Runs the second half over patches.
+class Halves:
+    """Both halves, built once and run many times: to build one takes longer than to run it.
 
     Args:
-      graph: whose half it is.
-      patches: at most one a prospect.
-      outlet: what they are sent with.
-      put: is called with each result as it is known, on a thread of the run's: ``outcome`` or
-        ``kept``, and the result.
+      plan: what goes where.
+      base_url: of the API.
+      accesses: the users.
+      delivery: how patches are sent.
+      clock: seconds since the epoch.
     """
-    pipeline = beam.Pipeline(runner=FnApiRunner())
-    result = graph.activation().deliver(pipeline | "Queue" >> Given(DELIVERY, Patch))
-    result.outcomes | "Outcomes" >> Put(DELIVERY, "outcome")
-    result.kept | "Kept" >> Put(DELIVERY, "kept")
-    return _run(pipeline, DELIVERY, Tray(patches, put, outlet))
+
+    def __init__(
+        self,
+        plan: Plan,
+        base_url: str,
+        accesses: Sequence[Access],
+        delivery: Delivery,
+        clock: Callable[[], float],
+    ) -> None:
+        patch = PatchProspects(base_url, accesses, delivery, outlet=OutletOf(DELIVERY), clock=clock)
+        activation = Activation(plan, Coalesce(clock=clock), patch)
+        self._intake = beam.Pipeline(runner=FnApiRunner())
+        arrived = activation.take_in(self._intake, Given(INTAKE, Block))
+        arrived.changes | "Changes" >> Put(INTAKE, "blocks")
+        arrived.outcomes | "Outcomes" >> Put(INTAKE, "outcomes")
+        arrived.dead_letters | "DeadLetters" >> Put(INTAKE, "dead_letters")
+        self._delivery = beam.Pipeline(runner=FnApiRunner())
+        sent = activation.deliver(self._delivery | "Queue" >> Given(DELIVERY, Patch))
+        sent.outcomes | "Outcomes" >> Put(DELIVERY, "outcome")
+        sent.kept | "Kept" >> Put(DELIVERY, "kept")
+
+    def take_in(self, blocks: Sequence[Block]) -> Arrived:
+        """Runs the first over blocks."""
+        arrived = Arrived()
+        arrived.counts = _run(self._intake, INTAKE, Tray(blocks, arrived.put))
+        return arrived
+
+    def deliver(
+        self, patches: Sequence[Patch], outlet: Outlet, put: Callable[[str, Any], None]
+    ) -> Counts:
+        """Runs the second over patches.
+
+        Args:
+          patches: at most one a prospect.
+          outlet: what they are sent with.
+          put: is called with each result as it is known, on a thread of the run's: ``outcome``
+            or ``kept``, and the result.
+        """
+        return _run(self._delivery, DELIVERY, Tray(patches, put, outlet))
 
 
 def _run(pipeline: beam.Pipeline, name: str, tray: Tray) -> Counts:

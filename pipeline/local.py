@@ -130,6 +130,8 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
 
 def other_runner(beam_flags: Sequence[str]) -> str | None:
     """The runner that flags name, where it is not one of this machine's own."""
+    if not any(flag.startswith("--runner") for flag in beam_flags):
+        return None
     named = PipelineOptions(list(beam_flags)).view_as(StandardOptions).runner
     return None if named is None or named.lower() in LOCAL_RUNNERS else named
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.account import Account, Advance
-from pipeline.halves import Graph, run_delivery, run_intake
-from pipeline.ledger import accounts, forgetting, guard, history, inbox, waiting
+from pipeline.halves import Halves
+from pipeline.ledger import accounts, forgetting, guard, history, inbox, queue, waiting
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
 from pipeline.ledger.store import transaction
@@ -82,7 +82,7 @@ class Loop:
         self, ledger: sqlite3.Connection, job: Job, committed: Callable[[], None] = lambda: None
     ) -> None:
         self._job = job
-        self._graph = Graph(job.plan, job.base_url, job.accesses, job.delivery, job.clock)
+        self._halves = Halves(job.plan, job.base_url, job.accesses, job.delivery, job.clock)
         self._ledger = ledger
         self._committed = committed
         self._turn: Turn | None = None
@@ -116,15 +116,15 @@ class Loop:
         it gets: whatever says that these blocks are in is true exactly if they are.
         """
         self._settle()
-        gathered = run_intake(self._graph, blocks)
-        counts = gathered.counts
+        arrived = self._halves.take_in(blocks)
+        counts = arrived.counts
         now = micros(self._job.clock())
-        changes = gathered.changes
+        changes = arrived.changes
         with transaction(self._ledger):
-            intake = waiting.Intake(changes, gathered.outcomes, lane)
+            intake = waiting.Intake(changes, arrived.outcomes, lane)
             waiting.take_in(self._ledger, intake, now, micros(self._job.hold_seconds))
             guard.watch_exits(self._ledger, changes, self._job.guard, now)
-            history.bury(self._ledger, gathered.dead_letters)
+            history.bury(self._ledger, arrived.dead_letters)
             history.add_totals(
                 self._ledger,
                 {
@@ -143,11 +143,11 @@ class Loop:
         # Nothing is under way here that could bring a prospect back.
         forgetting.forget_again(self._ledger)
         now = self._job.clock()
-        given: dict[Account, waiting.Turns] = {}
+        given: dict[Account, queue.Turns] = {}
         for account in self._accounts:
             affordable = min(self._most, account.affordable(now, self._least(account, now)))
             if affordable and self._desk.held_until(account.name) <= now:
-                turns = waiting.next_turns(
+                turns = queue.next_turns(
                     self._ledger, account.name, affordable, micros(now), account.owed
                 )
                 if turns.patches:
@@ -169,7 +169,7 @@ class Loop:
         now = self._job.clock()
         found: list[float] = []
         for account in self._accounts:
-            due = waiting.next_due(self._ledger, account.name)
+            due = queue.next_due(self._ledger, account.name)
             if due is not None and (paused or account.problem is None):
                 held_until = self._desk.held_until(account.name)
                 ready = account.next_at(now, self._least(account, now))
@@ -179,7 +179,7 @@ class Loop:
     def standings(self) -> list[Standing]:
         """What each user with something to send waits for, for people."""
         now = self._job.clock()
-        queued = waiting.prospects(self._ledger)
+        queued = queue.prospects(self._ledger)
         return [
             account.standing(
                 now, account.next_at(now, self._least(account, now)), queued[account.name]
@@ -191,7 +191,7 @@ class Loop:
     def _least(self, account: Account, now: float) -> int:
         # A backlog is sent in turns that are large enough to be read before they are written:
         # what trickles out of a spent budget would go unread, and much of it for nothing.
-        backlog = waiting.is_backlog(self._ledger, account.name, micros(now), READ_LEAST)
+        backlog = queue.is_backlog(self._ledger, account.name, micros(now), READ_LEAST)
         return READ_LEAST if backlog else 1
 
     def _resume(self, now: float) -> None:
@@ -200,7 +200,7 @@ class Loop:
         with transaction(self._ledger):
             accounts.name_users(self._ledger, {each.name: each.budget for each in job.accesses})
             guard.name_audiences(self._ledger, job.plan.audiences)
-            waiting.resume(
+            queue.resume(
                 self._ledger,
                 [each.name for each in job.accesses],
                 mapping.Mapping(job.plan).user_of,
@@ -215,14 +215,14 @@ class Loop:
                 inbox.taken_in(self._ledger, places)
         return len(places)
 
-    def _send(self, given: dict[Account, waiting.Turns], began: float) -> None:
+    def _send(self, given: dict[Account, queue.Turns], began: float) -> None:
         job = self._job
         patches = [patch for turns in given.values() for patch in turns.patches]
         advances: dict[str, Advance] = {
             each.name: each.advance(turns) for each, turns in given.items()
         }
         if job.announce is not None:
-            queued = waiting.prospects(self._ledger)
+            queued = queue.prospects(self._ledger)
             taken = {each.name: len(turns.patches) for each, turns in given.items()}
             job.announce({user: count - taken.get(user, 0) for user, count in queued.items()})
         turn = Turn(self._ledger, list(given), job.clock, job.watch, self._committed)
@@ -230,7 +230,7 @@ class Loop:
         until = began + 2 * job.turn_seconds
         outlet = Outlet(self._desk, advances, lasting=True, until=until, watch=turn.watch)
         try:
-            counts = run_delivery(self._graph, patches, outlet, turn.put)
+            counts = self._halves.deliver(patches, outlet, turn.put)
             turn.end({name: counts[f"patch/{name}"] for name in ("requests", "throttled")})
         finally:
             for advance in advances.values():
@@ -241,7 +241,7 @@ class Loop:
         most = int(len(patches) * job.turn_seconds / took)
         self._most = max(PATCHES_LEAST, min(PATCHES_MOST, most))
 
-    def _note(self, given: dict[Account, waiting.Turns], turn: Turn) -> None:
+    def _note(self, given: dict[Account, queue.Turns], turn: Turn) -> None:
         now = self._job.clock()
         problems = {one.user: one.problem for one in turn.kept if one.problem}
         idle = {

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pipeline.account import Account
-from pipeline.ledger import history, waiting
+from pipeline.ledger import history, queue
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
 from transforms.elements import Outcome
@@ -94,7 +94,7 @@ class Turn:
             history.settle_sent(self._ledger, self._pending)
             history.add_totals(self._ledger, self._totals)
             for kept in self.kept:
-                waiting.postpone(self._ledger, kept.patches)
+                queue.postpone(self._ledger, kept.patches)
             for account in self._accounts:
                 account.save(now)
         self._pending = []

@@ -276,6 +276,9 @@ def _place(patch: Patch) -> int:
     return min(change.sequence for change in patch.changes)
 
 
+_WINDOWS = (GlobalWindow(),)
+_WINDOW_ENDS = GlobalWindow().max_timestamp()
+
+
 def _windowed(value: Outcome | Kept) -> WindowedValue:
-    window = GlobalWindow()
-    return WindowedValue(value, window.max_timestamp(), (window,))
+    return WindowedValue(value, _WINDOW_ENDS, _WINDOWS)

@@ -1,22 +1,18 @@
-"""What waits to be sent: one value a field, one place in the queue a prospect."""
+"""What waits to be sent: one value a field, and one place in the queue a prospect."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any
 
 from pipeline.ledger.history import record
-from pipeline.ledger.inbox import BACKFILL, LIVE
-from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome, Patch
+from pipeline.ledger.inbox import LIVE
+from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome
 from transforms.fold import Held, Known, gather, settle, weigh
 
 _VARIABLES = 30_000
-_UNHELD = (
-    " AND EXISTS (SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id AND NOT EXISTS"
-    " (SELECT 1 FROM held WHERE held.segment = w.segment AND held.released_at IS NULL))"
-)
 
 
 @dataclass(slots=True)
@@ -32,18 +28,6 @@ class Intake:
     changes: list[Change] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     lane: int = LIVE
-
-
-class Turns(NamedTuple):
-    """Prospects whose turn it is.
-
-    Attributes:
-      patches: what each is to be sent.
-      backfill: how many of them are of the backfill.
-    """
-
-    patches: list[Patch]
-    backfill: int
 
 
 def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micros: int) -> None:
@@ -77,115 +61,6 @@ def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micro
     record(connection, [outcome for outcome in outcomes if outcome.changes])
 
 
-def next_turns(
-    connection: sqlite3.Connection, user: str, most: int, now: int, owed: int = 0
-) -> Turns:
-    """The prospects of a user whose turn it is, with what each is to be sent as of now.
-
-    Live before backfill, and within a lane by the time they are due.
-
-    Args:
-      connection: to the ledger.
-      user: the user's name.
-      most: how many prospects.
-      now: microseconds since the epoch.
-      owed: of them, how many are of the backfill even if live ones wait.
-    """
-    holding = _is_any_held(connection)
-    live = _turns(connection, user, LIVE, most, now, holding)
-    share = max(min(owed, most), most - len(live))
-    backfill = _turns(connection, user, BACKFILL, share, now, holding)
-    turns = live[: most - len(backfill)] + backfill
-    changes: dict[int, list[Change]] = {outreach_id: [] for outreach_id, _, _ in turns}
-    for change in _waiting(connection, list(changes), unheld=holding):
-        changes[change.outreach_id].append(change)
-    patches = [
-        Patch(outreach_id, user, changes[outreach_id], attempts, troubled_since)
-        for outreach_id, attempts, troubled_since in turns
-        if changes[outreach_id]
-    ]
-    return Turns(patches, len(backfill))
-
-
-def postpone(connection: sqlite3.Connection, patches: Iterable[Patch]) -> None:
-    """Has those who met trouble wait for their time, within the caller's transaction.
-
-    Others that were not sent keep their places.
-    """
-    connection.executemany(
-        "UPDATE queue SET due_at = max(due_at, ?), attempts = ?, troubled_since = ?"
-        " WHERE outreach_id = ?",
-        (
-            (patch.not_before, patch.attempts, patch.troubled_since, patch.outreach_id)
-            for patch in patches
-        ),
-    )
-
-
-def next_due(connection: sqlite3.Connection, user: str) -> int | None:
-    """When the next prospect of a user is due that is not held; None where none waits."""
-    unheld = _UNHELD if _is_any_held(connection) else ""
-    found = [
-        row[0]
-        for lane in (LIVE, BACKFILL)
-        for row in connection.execute(
-            f"SELECT due_at FROM queue AS q WHERE user = ? AND lane = ?{unheld}"
-            " ORDER BY due_at LIMIT 1",
-            (user, lane),
-        )
-    ]
-    return min(found, default=None)
-
-
-def is_backlog(connection: sqlite3.Connection, user: str, now: int, least: int) -> bool:
-    """Whether at least so many prospects are due in the first lane where any is."""
-    for lane in (LIVE, BACKFILL):
-        (due,) = connection.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM queue WHERE user = ? AND lane = ? AND due_at <= ?"
-            " LIMIT ?)",
-            (user, lane, now, least),
-        ).fetchone()
-        if due:
-            return bool(due >= least)
-    return False
-
-
-def resume(
-    connection: sqlite3.Connection,
-    users: Iterable[str],
-    user_of: Callable[[int], str],
-    now: int,
-    latest: int,
-) -> None:
-    """Sets right what a process before this one left, within the caller's transaction.
-
-    The destination may name other users by now, and what waited for one that is gone goes by
-    another. The clock may have been set back, and nobody is to wait for a time that was never
-    meant.
-
-    Args:
-      connection: to the ledger.
-      users: all that the destination names.
-      user_of: by whom a prospect goes.
-      now: microseconds since the epoch, as is `latest`.
-      latest: nobody has to wait for longer.
-    """
-    named = list(users)
-    stray = connection.execute(
-        f"SELECT outreach_id FROM queue WHERE user NOT IN ({_marks(named)})", named
-    ).fetchall()
-    moved = [(user_of(outreach_id), outreach_id) for (outreach_id,) in stray]
-    for table in ("queue", "waiting"):
-        connection.executemany(f"UPDATE {table} SET user = ? WHERE outreach_id = ?", moved)
-    connection.execute("UPDATE queue SET due_at = ?1 WHERE due_at > ?1", (latest,))
-    connection.execute("UPDATE queue SET troubled_since = ?1 WHERE troubled_since > ?1", (now,))
-
-
-def prospects(connection: sqlite3.Connection) -> dict[str, int]:
-    """How many prospects wait, by user."""
-    return dict(connection.execute("SELECT user, count(*) FROM queue GROUP BY user"))
-
-
 def last_sequence(connection: sqlite3.Connection) -> int:
     """The latest place in the order of publication of all that waits or is known; at least 0."""
     (last,) = connection.execute(
@@ -201,39 +76,25 @@ def count(connection: sqlite3.Connection) -> int:
     return int(found)
 
 
-def _is_any_held(connection: sqlite3.Connection) -> bool:
-    row = connection.execute("SELECT 1 FROM held WHERE released_at IS NULL LIMIT 1").fetchone()
-    return row is not None
-
-
-def _turns(
-    connection: sqlite3.Connection, user: str, lane: int, most: int, now: int, holding: bool
-) -> list[tuple[int, int, int | None]]:
-    return connection.execute(
-        "SELECT outreach_id, attempts, troubled_since FROM queue AS q"
-        f" WHERE user = ? AND lane = ? AND due_at <= ?{_UNHELD if holding else ''}"
-        " ORDER BY due_at LIMIT ?",
-        (user, lane, now, most),
-    ).fetchall()
-
-
-def _waiting(
-    connection: sqlite3.Connection, prospects: Sequence[int], *, unheld: bool = False
-) -> Iterable[Change]:
-    only = (
-        " AND NOT EXISTS (SELECT 1 FROM held WHERE held.segment = waiting.segment"
-        " AND held.released_at IS NULL)"
-        if unheld
-        else ""
-    )
+def _waiting(connection: sqlite3.Connection, prospects: Sequence[int]) -> Iterable[Change]:
     for some in _chunks(prospects):
-        for row in connection.execute(
-            "SELECT change_id, outreach_id, user, field, value, segment, namespace, origin,"
-            " event_time, sequence, retry FROM waiting"
-            f" WHERE outreach_id IN ({_marks(some)}){only}",
-            some,
-        ):
-            yield Change._make((*row[:-1], bool(row[-1])))
+        yield from map(
+            change_of,
+            connection.execute(
+                f"SELECT {columns_of('w')} FROM waiting AS w WHERE outreach_id IN ({marks(some)})",
+                some,
+            ),
+        )
+
+
+def change_of(row: Sequence[Any]) -> Change:
+    """A change from a row of `columns_of`."""
+    return Change._make((*row[:-1], bool(row[-1])))
+
+
+def columns_of(table: str) -> str:
+    """The columns of `waiting` that make a change, for a query that calls it so."""
+    return ", ".join(f"{table}.{name}" for name in Change._fields)
 
 
 def _known(connection: sqlite3.Connection, prospects: Sequence[int]) -> dict[int, dict[str, Known]]:
@@ -242,7 +103,7 @@ def _known(connection: sqlite3.Connection, prospects: Sequence[int]) -> dict[int
         for outreach_id, name, *rest in connection.execute(
             # What is doubted is newer than what came before, and equal to nothing.
             "SELECT outreach_id, field, iif(doubted, '', value), event_time, sequence FROM known"
-            f" WHERE outreach_id IN ({_marks(some)})",
+            f" WHERE outreach_id IN ({marks(some)})",
             some,
         ):
             known.setdefault(outreach_id, {})[name] = Known(*rest)
@@ -310,5 +171,6 @@ def _chunks(prospects: Sequence[int]) -> Iterable[Sequence[int]]:
         yield prospects[start : start + _VARIABLES]
 
 
-def _marks(some: Sequence[object]) -> str:
+def marks(some: Sequence[object]) -> str:
+    """As many question marks."""
     return ",".join("?" * len(some))

@@ -1,0 +1,153 @@
+"""Whose turn it is: of the prospects with something to send, those that are due."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from pipeline.ledger.inbox import BACKFILL, LIVE
+from pipeline.ledger.waiting import change_of, columns_of, marks
+from transforms.elements import Change, Patch
+
+_NOT_HELD = (
+    " AND NOT EXISTS (SELECT 1 FROM held WHERE held.segment = w.segment"
+    " AND held.released_at IS NULL)"
+)
+_UNHELD = f" AND EXISTS (SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id{_NOT_HELD})"
+
+
+class Turns(NamedTuple):
+    """Prospects whose turn it is.
+
+    Attributes:
+      patches: what each is to be sent.
+      backfill: how many of them are of the backfill.
+    """
+
+    patches: list[Patch]
+    backfill: int
+
+
+def next_turns(
+    connection: sqlite3.Connection, user: str, most: int, now: int, owed: int = 0
+) -> Turns:
+    """The prospects of a user whose turn it is, with what each is to be sent as of now.
+
+    Live before backfill, and within a lane by the time they are due.
+
+    Args:
+      connection: to the ledger.
+      user: the user's name.
+      most: how many prospects.
+      now: microseconds since the epoch.
+      owed: of them, how many are of the backfill even if live ones wait.
+    """
+    holding = _is_any_held(connection)
+    live = _turns(connection, user, LIVE, most, now, holding)
+    share = max(min(owed, most), most - len(live))
+    backfill = _turns(connection, user, BACKFILL, share, now, holding)
+    return Turns(live[: most - len(backfill)] + backfill, len(backfill))
+
+
+def postpone(connection: sqlite3.Connection, patches: Iterable[Patch]) -> None:
+    """Has those who met trouble wait for their time, within the caller's transaction.
+
+    Others that were not sent keep their places.
+    """
+    connection.executemany(
+        "UPDATE queue SET due_at = max(due_at, ?), attempts = ?, troubled_since = ?"
+        " WHERE outreach_id = ?",
+        (
+            (patch.not_before, patch.attempts, patch.troubled_since, patch.outreach_id)
+            for patch in patches
+        ),
+    )
+
+
+def next_due(connection: sqlite3.Connection, user: str) -> int | None:
+    """When the next prospect of a user is due that is not held; None where none waits."""
+    unheld = _UNHELD if _is_any_held(connection) else ""
+    found = [
+        row[0]
+        for lane in (LIVE, BACKFILL)
+        for row in connection.execute(
+            f"SELECT due_at FROM queue AS q WHERE user = ? AND lane = ?{unheld}"
+            " ORDER BY due_at LIMIT 1",
+            (user, lane),
+        )
+    ]
+    return min(found, default=None)
+
+
+def is_backlog(connection: sqlite3.Connection, user: str, now: int, least: int) -> bool:
+    """Whether at least so many prospects are due in the first lane where any is."""
+    for lane in (LIVE, BACKFILL):
+        (due,) = connection.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM queue WHERE user = ? AND lane = ? AND due_at <= ?"
+            " LIMIT ?)",
+            (user, lane, now, least),
+        ).fetchone()
+        if due:
+            return bool(due >= least)
+    return False
+
+
+def resume(
+    connection: sqlite3.Connection,
+    users: Iterable[str],
+    user_of: Callable[[int], str],
+    now: int,
+    latest: int,
+) -> None:
+    """Sets right what a process before this one left, within the caller's transaction.
+
+    The destination may name other users by now, and what waited for one that is gone goes by
+    another. The clock may have been set back, and nobody is to wait for a time that was never
+    meant.
+
+    Args:
+      connection: to the ledger.
+      users: all that the destination names.
+      user_of: by whom a prospect goes.
+      now: microseconds since the epoch, as is `latest`.
+      latest: nobody has to wait for longer.
+    """
+    named = list(users)
+    stray = connection.execute(
+        f"SELECT outreach_id FROM queue WHERE user NOT IN ({marks(named)})", named
+    ).fetchall()
+    moved = [(user_of(outreach_id), outreach_id) for (outreach_id,) in stray]
+    for table in ("queue", "waiting"):
+        connection.executemany(f"UPDATE {table} SET user = ? WHERE outreach_id = ?", moved)
+    connection.execute("UPDATE queue SET due_at = ?1 WHERE due_at > ?1", (latest,))
+    connection.execute("UPDATE queue SET troubled_since = ?1 WHERE troubled_since > ?1", (now,))
+
+
+def prospects(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many prospects wait, by user."""
+    return dict(connection.execute("SELECT user, count(*) FROM queue GROUP BY user"))
+
+
+def _is_any_held(connection: sqlite3.Connection) -> bool:
+    row = connection.execute("SELECT 1 FROM held WHERE released_at IS NULL LIMIT 1").fetchone()
+    return row is not None
+
+
+def _turns(
+    connection: sqlite3.Connection, user: str, lane: int, most: int, now: int, holding: bool
+) -> list[Patch]:
+    changes: dict[int, list[Change]] = {}
+    trouble: dict[int, tuple[int, int | None]] = {}
+    for row in connection.execute(
+        f"SELECT {columns_of('w')}, q.attempts, q.troubled_since FROM (SELECT * FROM queue AS q"
+        f" WHERE user = ? AND lane = ? AND due_at <= ?{_UNHELD if holding else ''}"
+        " ORDER BY due_at LIMIT ?) AS q JOIN waiting AS w ON w.outreach_id = q.outreach_id"
+        f"{_NOT_HELD if holding else ''}",
+        (user, lane, now, most),
+    ):
+        *told, attempts, troubled_since = row
+        change = change_of(told)
+        changes.setdefault(change.outreach_id, []).append(change)
+        trouble[change.outreach_id] = (attempts, troubled_since)
+    return [Patch(each, user, changes[each], *trouble[each]) for each in changes]
