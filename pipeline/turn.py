@@ -19,7 +19,7 @@ from transforms.patch import Kept
 
 _log = logging.getLogger(__name__)
 
-COMMIT_OUTCOMES = 500
+COMMIT_OUTCOMES = 200
 """Outcomes committed at once, at most; so many PATCHes are repeated if the process is killed."""
 COMMIT_SECONDS = 0.25
 
