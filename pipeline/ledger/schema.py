@@ -189,13 +189,12 @@ APPLICATION: Final = int.from_bytes(b"oalg")
 """Tells a ledger from other SQLite files that have a version."""
 
 
-def migrate(connection: sqlite3.Connection, path: str) -> None:
-    """Brings a ledger up to date, in one transaction a version.
+def version_of(connection: sqlite3.Connection, path: str) -> int:
+    """The version of a ledger; 0 of an empty file.
 
     Raises:
       ConfigurationError: it was written by a newer release, or is no ledger.
-      sqlite3.DatabaseError: it cannot be read or written; it is as it was, or of a version
-        between.
+      sqlite3.DatabaseError: it cannot be read.
     """
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
@@ -207,7 +206,18 @@ def migrate(connection: sqlite3.Connection, path: str) -> None:
             f"{path} was written by a newer release (version {found}, this one knows"
             f" {VERSION}); upgrade outreach-activation"
         )
-    for version in range(found, VERSION):
+    return int(found)
+
+
+def migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Brings a ledger up to date, in one transaction a version.
+
+    Raises:
+      ConfigurationError: as of `version_of`.
+      sqlite3.DatabaseError: it cannot be read or written; it is as it was, or of a version
+        between.
+    """
+    for version in range(version_of(connection, path), VERSION):
         connection.executescript(
             f"BEGIN IMMEDIATE; PRAGMA application_id = {APPLICATION}; {MIGRATIONS[version]}"
             f" PRAGMA user_version = {version + 1}; COMMIT;"

@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from pipeline.ledger.schema import APPLICATION, VERSION, migrate
+from pipeline.ledger.schema import APPLICATION, VERSION, migrate, version_of
 from transforms.errors import ConfigurationError
 
 BUSY_SECONDS = 30.0
@@ -99,6 +99,9 @@ def _prepare(path: str) -> None:
     try:
         # Receipts and dead letters hold what people are interested in: for the owner only.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Before `connect`, which changes how a file is written, whosesoever it is.
+        with closing(sqlite3.connect(path, timeout=BUSY_SECONDS)) as connection:
+            version_of(connection, path)
         with closing(connect(path)) as connection:
             migrate(connection, path)
     except (OSError, sqlite3.DatabaseError) as problem:
