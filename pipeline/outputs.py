@@ -85,7 +85,7 @@ class Outputs:
         try:
             while output.write(self.ledger) and not is_over():
                 pass
-        except OSError as problem:
+        except (OSError, sqlite3.OperationalError) as problem:
             if output.target not in self._retry_at:
                 _log.error("%s cannot be written: %s; trying again", output.target, problem)
             self._retry_at[output.target] = time.monotonic() + RETRY_SECONDS
