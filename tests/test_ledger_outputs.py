@@ -119,7 +119,9 @@ def test_what_a_process_wrote_and_did_not_note_before_it_died_is_cut_off(
     with path.open("ab") as file:
         file.write(b'{"outreach_id": 2, "a line that was not noted": 1}\n{"outreach_id": 3, "ha')
 
-    begun(ledger, tmp_path).write()
+    outputs = begun(ledger, tmp_path)
+    assert prospects_in(path) == [1]
+    outputs.write()
 
     assert prospects_in(path) == [1, 2, 3]
     assert "not noted" not in path.read_text()

@@ -54,6 +54,9 @@ class Output:
                 f" coalesce(max(id), 0), ?3 FROM {self.kind}",
                 (self.target, self.kind, size),
             )
+        _, noted = self._progress(connection)
+        if size > noted:
+            os.truncate(self.target, noted)
 
     def write(self, connection: sqlite3.Connection) -> int:
         """Writes what is new, some of it at a time; returns how many lines, 0 where none is left.
@@ -61,9 +64,7 @@ class Output:
         Raises:
           OSError: they could not be written; they stay in the ledger.
         """
-        done, size = connection.execute(
-            "SELECT written_to, bytes FROM outputs WHERE target = ?", (self.target,)
-        ).fetchone()
+        done, size = self._progress(connection)
         last, lines = self.lines_after(connection, done)
         if not lines:
             return 0
@@ -77,6 +78,12 @@ class Output:
     def lines_after(self, connection: sqlite3.Connection, done: int) -> tuple[int, Sequence[bytes]]:
         """The next lines after an id, and the id of the last of them."""
         return _READERS[self.kind](connection, done)
+
+    def _progress(self, connection: sqlite3.Connection) -> tuple[int, int]:
+        done, size = connection.execute(
+            "SELECT written_to, bytes FROM outputs WHERE target = ?", (self.target,)
+        ).fetchone()
+        return done, size
 
     def _note(self, connection: sqlite3.Connection, last: int, size: int) -> None:
         with transaction(connection):
