@@ -15,15 +15,14 @@ from pipeline.bell import Bell, stopping
 from pipeline.destination import Destination
 from pipeline.durable import WAIT_LEAST_SECONDS, job_of
 from pipeline.health import Health
+from pipeline.housekeeping import Housekeeping
 from pipeline.job import Place
-from pipeline.ledger import history
 from pipeline.ledger.store import connect, owned
 from pipeline.lookout import Lookout
 from pipeline.loop import Job, Loop
 from pipeline.metrics_server import serving
 from pipeline.outputs import Outputs, begin_outputs
 from pipeline.subscription import Subscription
-from transforms.clock import micros
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +30,6 @@ IDLE_SECONDS = 10.0
 """How long a loop waits at most before it looks after the ledger again."""
 DISK_SECONDS = 10.0
 """How long it waits after the disk refused a commit."""
-PRUNE_SECONDS = 600.0
-"""How often what is old is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,39 +99,6 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
                 subscription.close()
             # What there is no time for is written when it is started again.
             outputs.write(min(1.0, bell.seconds_left))
-
-
-@dataclass(slots=True)
-class Housekeeping:
-    """Keeps a ledger small.
-
-    Attributes:
-      ledger: a connection.
-      destination: how long what is kept.
-      targets: outputs that get all of it before it goes.
-      clock: seconds since the epoch.
-    """
-
-    ledger: sqlite3.Connection
-    destination: Destination
-    targets: list[str]
-    clock: Callable[[], float]
-    _pruned_at: float = 0.0
-
-    def look_after(self) -> None:
-        """Prunes now and then."""
-        now = self.clock()
-        if now - self._pruned_at < PRUNE_SECONDS:
-            return
-        delivery = self.destination.delivery
-        gone = history.prune(
-            self.ledger,
-            micros(now - delivery.keep_days * 86400.0),
-            micros(now - delivery.remember_days * 86400.0),
-            self.targets,
-        )
-        if not gone:  # More is to go: the next round goes on.
-            self._pruned_at = now
 
 
 def keep_on(

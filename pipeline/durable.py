@@ -17,6 +17,7 @@ from pipeline import progress
 from pipeline.bell import Bell, stopping
 from pipeline.destination import Destination
 from pipeline.files import blocks, expand
+from pipeline.housekeeping import Housekeeping
 from pipeline.job import Place, delivery_of, plan_of
 from pipeline.ledger import history, waiting
 from pipeline.ledger.guard import GuardTerms, describe, holds
@@ -102,6 +103,11 @@ def replay_durably(
             )
             if ended and not left:
                 replayed.end(ledger)
+            # Last of all: a replay that was begun long ago tells of what goes now.
+            if ended and asked.lasting:
+                tidy = Housekeeping(ledger, destination, outputs.targets, job.clock)
+                with stopping(board, bell, console):
+                    tidy.tidy(steady() - began, lambda: bell.stopped)
         except sqlite3.OperationalError as problem:
             raise ActivationError(
                 f"the ledger {asked.ledger} cannot be written: {problem}; once it can, the same"

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
-from pipeline.always_on import PRUNE_SECONDS, Housekeeping
 from pipeline.destination import load_destination
+from pipeline.housekeeping import PRUNE_SECONDS, Housekeeping
 from pipeline.ledger import upkeep
 from pipeline.ledger.inbox import LIVE, Message, next_arrivals, receive, taken_in
-from pipeline.ledger.store import transaction
+from pipeline.ledger.store import looked_at, transaction
 from pipeline.ledger.upkeep import shrink
+from pipeline.sandbox.options import SandboxOptions
+from pipeline.sandbox.server import running_sandbox
 from tests.ledgers import NOW, arrive, deliver, member, new_ledger
-from tests.program import write_destination
+from tests.program import replay, write_destination, write_lines
 
 HOUR = 3600.0
 PROSPECTS = 1_500
@@ -130,3 +133,67 @@ def test_history_is_looked_through_every_few_minutes_and_not_all_the_time(tmp_pa
             week.now += PRUNE_SECONDS / 50
             week.housekeeping.look_after()
         assert 1 <= sum("DELETE FROM inbox" in each for each in asked) <= 3
+
+
+def line(prospect: int) -> str:
+    return json.dumps({"outreach_id": prospect, "segment": "a", "status": "realized"})
+
+
+def test_a_replay_leaves_what_is_too_old_out_of_its_ledger(tmp_path: Path) -> None:
+    with running_sandbox(SandboxOptions(prospects=60)) as sandbox:
+        keeps = {"keep_days": 30, "remember_days": 60}
+        write_destination(tmp_path, sandbox.url, {"a": 4}, delivery=keeps)
+        for number, prospects in enumerate((range(1, 21), range(21, 41), range(41, 61))):
+            write_lines(tmp_path / f"{number}.jsonl", [*map(line, prospects), "{"])
+
+        def told(number: int) -> tuple[list[int], list[int], list[int]]:
+            """Prospects of the ledger's receipts and known values, and ids of dead letters."""
+            ended = replay(tmp_path, f"{number}.jsonl", more=["--ledger=ledger.db"])
+            assert ended.status == 3
+            assert ended.summary["delivered"] == 20
+            with looked_at(str(tmp_path / "ledger.db")) as ledger:
+                receipts = ledger.execute("SELECT outreach_id FROM receipts ORDER BY 1")
+                known = ledger.execute("SELECT outreach_id FROM known ORDER BY 1")
+                letters = ledger.execute("SELECT id FROM dead_letters ORDER BY 1")
+                return tuple([row[0] for row in found] for found in (receipts, known, letters))
+
+        assert told(0) == ([*range(1, 21)], [*range(1, 21)], [1])
+        age(tmp_path / "ledger.db", days=31)
+        assert told(1) == ([*range(21, 41)], [*range(1, 41)], [2])
+        age(tmp_path / "ledger.db", days=31)
+        assert told(2) == ([*range(41, 61)], [*range(21, 61)], [3])
+
+
+def age(path: Path, days: int) -> None:
+    """All in a ledger is so much older from now on."""
+    micros = days * 86_400_000_000
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        ledger.execute("UPDATE receipts SET recorded_at = recorded_at - ?", (micros,))
+        ledger.execute("UPDATE dead_letters SET recorded_at = recorded_at - ?", (micros,))
+        ledger.execute("UPDATE known SET heard_at = heard_at - ?", (micros,))
+
+
+def test_tidying_removes_all_that_is_too_old_and_gives_the_disk_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "SPARE_PAGES", 64)
+    with new_ledger(tmp_path) as ledger:
+        week = Week(tmp_path, ledger, keep_days=1)
+        week.work(1, changes=25_000)
+        before = week.megabytes
+        week.now += 25 * HOUR
+        week.housekeeping.tidy(0.0, lambda: False)
+        assert ledger.execute("SELECT count(*) FROM receipts").fetchone() == (0,)
+        assert ledger.execute("SELECT count(*) FROM inbox").fetchone() == (0,)
+        assert week.megabytes < before * 0.2
+
+
+def test_whoever_waits_for_the_end_of_tidying_does_not_wait_for_long(tmp_path: Path) -> None:
+    with new_ledger(tmp_path) as ledger:
+        week = Week(tmp_path, ledger, keep_days=1)
+        week.work(1, changes=25_000)
+        week.now += 25 * HOUR
+        asked = iter((False, True, True))
+        week.housekeeping.tidy(0.0, lambda: next(asked))
+        (left,) = ledger.execute("SELECT count(*) FROM inbox").fetchone()
+        assert left == 15_000
