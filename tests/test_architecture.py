@@ -19,6 +19,7 @@ PURE = (
     "fold",
     "mapping",
     "budget",
+    "lanes",
     "window",
     "remaining",
     "times",

@@ -136,19 +136,17 @@ class Played:
 
 
 Move = tuple[Any, ...]
-moves = st.lists(
-    st.one_of(
-        st.tuples(st.just("pass"), steps),
-        st.tuples(st.just("take"), st.integers(1, 50)),
-        st.tuples(
-            st.just("end"),
-            st.integers(0, 100),
-            st.sampled_from([0.0, 0.3, 1.0]),
-            st.booleans(),
-        ),
+some_move = st.one_of(
+    st.tuples(st.just("pass"), steps),
+    st.tuples(st.just("take"), st.integers(1, 50)),
+    st.tuples(
+        st.just("end"),
+        st.integers(0, 100),
+        st.sampled_from([0.0, 0.3, 1.0]),
+        st.booleans(),
     ),
-    max_size=80,
 )
+moves = st.lists(some_move, max_size=80)
 
 
 def play(terms: BudgetTerms, history: list[Move]) -> Iterator[tuple[Played, int, int]]:
@@ -367,6 +365,17 @@ def test_a_low_count_of_the_servers_last_hour_is_void_in_its_next() -> None:
     budget.learn(RateLimits(10_000, 1, NOW + 10), NOW + 9.5, answers_when_sent=sent)
     budget.learn(RateLimits(10_000, 700, NOW + HOUR), NOW + 11, answers_when_sent=sent)
     assert budget.available(NOW + 11) == 700
+
+
+def test_a_request_that_ended_unanswered_is_one_less_that_the_server_has_left() -> None:
+    budget = Budget(BudgetTerms())
+    heard(budget, NOW, remaining=7)
+    budget.take(5, NOW)
+    for _ in range(3):
+        budget.unanswered(NOW)
+    assert budget.available(NOW) == 2
+    budget.settle(NOW)
+    assert budget.available(NOW) == 2
 
 
 def test_a_request_that_ended_unanswered_may_be_missing_from_what_is_left() -> None:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Final, Self
 
+from transforms.lanes import share, share_left
 from transforms.outreach.replies import RateLimits
 from transforms.remaining import Remaining
 from transforms.window import Window
@@ -43,6 +44,8 @@ class BudgetTerms:
       requests: the server's limit; Outreach documents 10,000.
       per_seconds: the length of the window it holds for; Outreach documents an hour.
       reserve: of those, left for the user's other tools.
+      lane: which of `lanes` these are for, from 0. All above is the user's, whatever the lane.
+      lanes: among how many budgets the user's is shared.
 
     Raises:
       ValueError: they allow no request, or are no numbers of that kind.
@@ -51,6 +54,8 @@ class BudgetTerms:
     requests: int = 10_000
     per_seconds: float = 3600.0
     reserve: int = 500
+    lane: int = 0
+    lanes: int = 1
 
     def __post_init__(self) -> None:
         if self.requests < 1:
@@ -61,11 +66,18 @@ class BudgetTerms:
             raise ValueError(
                 f"a reserve of {self.reserve} out of {self.requests} requests leaves none to send"
             )
+        if not 0 <= self.lane < self.lanes:
+            raise ValueError(f"of {self.lanes} lanes there is none with number {self.lane}")
+        if self.lanes > self.requests - self.reserve:
+            raise ValueError(
+                f"{self.requests - self.reserve} requests cannot be shared among "
+                f"{self.lanes} lanes: each needs one"
+            )
 
     @property
     def allowance(self) -> int:
-        """Requests this tool may spend in any window."""
-        return self.requests - self.reserve
+        """Requests that may be spent in any window; where there are lanes, by this one."""
+        return share(self.requests - self.reserve, self.lane, self.lanes)
 
 
 class Budget:
@@ -77,6 +89,12 @@ class Budget:
     The server's word overrules the count, downwards and at once: until a newer answer, or
     the reset it names, no more is granted than it said was left. What others spend shows
     nowhere else, so where `needs_probe` says so, a request is to go alone.
+
+    Where the terms are for one of several lanes, all of the above holds of the lane's share,
+    and so of all lanes together. What the server says is left is the whole user's. The lane
+    takes no more than its share of that until it hears again: so others are not robbed where
+    strangers spend, and where it is only the other lanes that spend, each next answer allows
+    more, until the lane has spent all its own.
 
     A ``now`` up to a minute older than the last one is taken for the last one. A clock set
     back further makes every later spend as young as can be: for up to a window too little
@@ -107,7 +125,7 @@ class Budget:
         self._probe_after = 0
 
     def __repr__(self) -> str:
-        left = f", server_left={self._server.left}" if self._now < self._server.until else ""
+        left = f", server_left={self._server_left()}" if self._now < self._server.until else ""
         blocked = (
             f", blocked_until={self._blocked_until}" if self._now < self._blocked_until else ""
         )
@@ -140,7 +158,6 @@ class Budget:
             if self.needs_probe(now):
                 self._probing = True
             self._in_flight += granted
-            self._server.left -= granted
             self._taken_at = now
         return granted, (0.0 if granted >= wanted else self._next_at(now) - now)
 
@@ -167,7 +184,6 @@ class Budget:
             now,
             answer=self.answers,
             sent_after=answers_when_sent,
-            in_flight=self._in_flight,
         )
 
     def unanswered(self, now: float) -> None:
@@ -177,9 +193,7 @@ class Budget:
 
     def give_back(self, count: int = 1) -> None:
         """Requests that were granted and never sent are free again."""
-        count = min(count, self._in_flight)
-        self._in_flight -= count
-        self._server.left += count
+        self._in_flight -= min(count, self._in_flight)
 
     def settle(self, now: float, within_seconds: float = inf) -> None:
         """Nobody will tell of those in flight any more: each counts as spent.
@@ -246,7 +260,7 @@ class Budget:
             _DUMP_VERSION,
             self._limit,
             self._in_flight,
-            self._server.left,
+            self._server.left - self._in_flight,
             self._now,
             self._taken_at,
             self._server.until,
@@ -282,6 +296,7 @@ class Budget:
             budget._heard_at,
             budget._probing,
         ) = _DUMP.unpack_from(dumped)
+        budget._server.left += budget._in_flight
         budget._window = Window.load(dumped[_DUMP.size :], budget._per_seconds)
         if limit:
             budget._heed_limit(limit)
@@ -313,7 +328,8 @@ class Budget:
     def _heed_limit(self, limit: int) -> None:
         # Kept as it was said: it may be loaded under other terms.
         self._limit = min(limit, _COUNT_MOST)
-        self._allowance = max(1, min(limit, self.terms.requests) - self.terms.reserve)
+        whole = min(limit, self.terms.requests) - self.terms.reserve
+        self._allowance = max(1, share(whole, self.terms.lane, self.terms.lanes))
 
     def _ends_at(self, reset: float | None, now: float) -> float:
         # A reset in whole seconds, rounded down, may have passed by a part of one.
@@ -326,12 +342,16 @@ class Budget:
             return 0
         free = self._allowance - self._window.spent - self._in_flight
         if now < self._server.until:
-            free = min(free, self._server.left)
+            free = min(free, self._server_left())
         return max(0, free)
+
+    def _server_left(self) -> int:
+        left = share_left(self._server.left, self.terms.lane, self.terms.lanes)
+        return left - self._in_flight
 
     def _next_at(self, now: float) -> float:
         at = max(now, self._blocked_until)
-        if self._server.left < 1:
+        if self._server_left() < 1:
             at = max(at, self._server.until)
         missing = 1 + self._window.spent + self._in_flight - self._allowance
         # What is in flight counts for a window from its end, which is yet to come.

@@ -16,7 +16,7 @@ class Remaining:
     where a request goes alone, and again as soon as nothing is in flight.
 
     Attributes:
-      left: how many more may be granted; means nothing from `until` on.
+      left: by the answers, before what is in flight is taken off; means nothing from `until` on.
       until: when the server starts afresh, as far as it told.
     """
 
@@ -32,9 +32,7 @@ class Remaining:
         self._untold = 0
         self._last_untold = 0
 
-    def hear(
-        self, left: int, until: float, now: float, *, answer: int, sent_after: int, in_flight: int
-    ) -> None:
+    def hear(self, left: int, until: float, now: float, *, answer: int, sent_after: int) -> None:
         """An answer said what is left.
 
         Args:
@@ -43,7 +41,6 @@ class Remaining:
           now: when the answer came.
           answer: its number, counted from 1.
           sent_after: the number of the last answer when its request was sent.
-          in_flight: requests granted and not at their end, without this one.
         """
         told = self._told
         while told and told[-1][1] >= left:
@@ -55,13 +52,14 @@ class Remaining:
         if self._since >= self._last_untold:
             self._untold = 0
         _, lowest, self.until = told[0]
-        self.left = lowest - in_flight - self._untold
+        self.left = lowest - self._untold
 
     def miss(self, answer: int, count: int = 1) -> None:
         """Requests ended, the last as number `answer`, without a word on what is left.
 
-        The server may have seen them after all that did say something, so they go on
-        counting as if they were in flight, until one that was sent later is answered.
+        The server may have seen them after all that did say something, so they count as seen
+        then, until one that was sent later is answered.
         """
+        self.left -= count
         self._untold += count
         self._last_untold = answer

@@ -14,10 +14,21 @@ class Delivery:
     Attributes:
       in_flight: requests a user may have unanswered at once. Outreach documents no limit.
       give_up_seconds: how long a patch may meet nothing but server trouble.
+      lanes: over how many keys an unbounded run splits each user's queue and budget.
+
+    Raises:
+      ValueError: there is no lane, or not one request in flight for each.
     """
 
     in_flight: int = 16
     give_up_seconds: float = 24 * 3600.0
+    lanes: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.lanes <= self.in_flight:
+            raise ValueError(
+                f"{self.in_flight} requests in flight cannot be shared among {self.lanes} lanes"
+            )
 
 
 @dataclass(frozen=True, slots=True)
