@@ -1,5 +1,7 @@
 """Pace: the unbounded half of patch, a user's queue and budget in the state of its key.
 
+Where there are several lanes, a user has as many keys, each with its share of the budget.
+
 Two timers take turns. `grant` debits the budget and sets patches aside; that is committed
 before `send` sends them. So a bundle that is run again repeats at most one turn's requests,
 and a budget once spent is never forgotten. No callback waits for the budget, or for a server
@@ -9,6 +11,7 @@ that wants to be left alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -29,6 +32,7 @@ from apache_beam.utils.timestamp import Timestamp
 from transforms.budget import Budget
 from transforms.coders import PatchCoder
 from transforms.elements import Outcome, Patch
+from transforms.lanes import key_of
 from transforms.outreach.allotment import Allotment
 from transforms.outreach.desk import Access, Desk
 from transforms.outreach.queue import Queue
@@ -43,6 +47,8 @@ TURN_SECONDS = 10.0
 """How long a turn starts requests, so that no callback holds a worker for long."""
 PAUSED_SECONDS = 60.0
 """How often a paused user's credential is tried again."""
+ANOTHER_LANE = "its user, or the lane that it waited in, is no more"
+"""Why a job defers what an earlier one with its state left under a key that it has not."""
 
 
 class PaceDoFn(beam.DoFn):
@@ -72,8 +78,15 @@ class PaceDoFn(beam.DoFn):
         clock: Callable[[], float],
     ) -> None:
         self._base_url = base_url
-        self._accesses = {access.name: access for access in accesses}
-        self._delivery = delivery
+        lanes = delivery.lanes
+        self._accesses = {
+            key_of(access.name, lane, lanes): replace(
+                access, budget=replace(access.budget, lane=lane, lanes=lanes)
+            )
+            for access in accesses
+            for lane in range(lanes)
+        }
+        self._delivery = replace(delivery, in_flight=delivery.in_flight // lanes, lanes=1)
         self._clock = clock
         self._tally = Tally()
 
@@ -91,7 +104,9 @@ class PaceDoFn(beam.DoFn):
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
         window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
     ) -> None:
-        _, patch = keyed
+        key, patch = keyed
+        if key not in self._accesses:
+            raise KeyError(f"there is no user whose patches go by {key!r}")
         self._tally.arrived([patch])
         queued.add(patch)
         window_ends.set(GlobalWindow().max_timestamp())
@@ -103,7 +118,7 @@ class PaceDoFn(beam.DoFn):
     @on_timer(GRANT)
     def grant(  # noqa: D102
         self,
-        user: str = beam.DoFn.KeyParam,
+        key: str = beam.DoFn.KeyParam,
         queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
         allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
@@ -112,6 +127,11 @@ class PaceDoFn(beam.DoFn):
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
         send: RuntimeTimer = beam.DoFn.TimerParam(SEND),
     ) -> Iterator[Any]:
+        access = self._accesses.get(key)
+        if access is None:
+            yield from self._leave(queued, granted, ANOTHER_LANE)
+            awake.clear()
+            return
         now = self._clock()
         awake.write(now)
         queue = Queue()
@@ -124,12 +144,12 @@ class PaceDoFn(beam.DoFn):
         ready = queue.ready
         requests = 0
         if ready:
-            budget = self._budget(user, spent)
+            budget = _budget(access, spent)
             turn = min(TURN_REQUESTS, ready + SPARE_REQUESTS)
             requests, wait_seconds = budget.take(1 if budget.needs_probe(now) else turn, now)
             spent.write(budget.dump())
             again_at = now + wait_seconds
-        for place, patch in enumerate(queue.clear(user)):  # what is ready comes first
+        for place, patch in enumerate(queue.clear(access.name)):  # what is ready comes first
             (granted if place < min(ready, requests) else queued).add(patch)
         if requests:
             allowed.write(requests)
@@ -143,20 +163,24 @@ class PaceDoFn(beam.DoFn):
     @on_timer(SEND)
     def send(  # noqa: D102
         self,
-        user: str = beam.DoFn.KeyParam,
+        key: str = beam.DoFn.KeyParam,
         queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
         allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
         spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
     ) -> Iterator[Any]:
+        access = self._accesses.get(key)
+        if access is None:
+            grant.set(Timestamp.of(self._clock()))
+            return
         patches = list(granted.read())
         granted.clear()
-        budget = self._budget(user, spent)
+        budget = _budget(access, spent)
         allotment = Allotment(budget, allowed.read() or 0)
         again_at = self._clock()
         for settled in self._desk.deliver(
-            {self._accesses[user]: patches}, {user: allotment}, until=again_at + TURN_SECONDS
+            {access: patches}, {access.name: allotment}, until=again_at + TURN_SECONDS
         ):
             if isinstance(settled, Outcome):
                 yield from self._tally.each([settled])
@@ -177,15 +201,20 @@ class PaceDoFn(beam.DoFn):
         queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
     ) -> Iterator[Any]:
+        yield from self._leave(queued, granted)
+
+    def _leave(
+        self, queued: BagRuntimeState, granted: BagRuntimeState, *detail: str
+    ) -> Iterator[Any]:
         left = [*granted.read(), *queued.read()]
         granted.clear()
         queued.clear()
-        yield from self._tally.each(deferred(left, self._clock()))
+        yield from self._tally.each(deferred(left, self._clock(), *detail))
 
-    def _budget(self, user: str, spent: ReadModifyWriteRuntimeState) -> Budget:
-        dumped = spent.read()
-        terms = self._accesses[user].budget
-        return Budget(terms) if dumped is None else Budget.load(dumped, terms)
+
+def _budget(access: Access, spent: ReadModifyWriteRuntimeState) -> Budget:
+    dumped = spent.read()
+    return Budget(access.budget) if dumped is None else Budget.load(dumped, access.budget)
 
 
 def _waits_for_its_time(patch: Patch) -> bool:

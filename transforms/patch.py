@@ -23,6 +23,7 @@ from transforms.budget import Budget
 from transforms.clock import micros, steady
 from transforms.coders import register
 from transforms.elements import DEFERRED, DELIVERED, OUTCOMES, SUPERSEDED, Change, Outcome, Patch
+from transforms.lanes import key_of, lane_of
 from transforms.outreach.allotment import Allotment
 from transforms.outreach.desk import Access, Desk, Watch
 from transforms.outreach.sender import Delivery
@@ -84,7 +85,7 @@ class PatchProspects(beam.PTransform):
 
     At least once: requests do not wait for Beam's commits, so a bundle that is run again
     repeats its requests; they carry absolute values, so that changes nothing. A user is one
-    key: in parallel there are as many as there are users.
+    key, or `Delivery.lanes` keys where the input is unbounded: in parallel there are as many.
 
     Attributes:
       base_url: of the API, without a trailing slash.
@@ -104,7 +105,9 @@ class PatchProspects(beam.PTransform):
 
     def expand(self, patches: PCollection[Patch]) -> PatchResult:
         """PCollection[Patch] to `PatchResult`."""
-        by_user = patches | "ByUser" >> beam.Map(by_user_name).with_output_types(tuple[str, Patch])
+        lanes = 1 if patches.is_bounded else self.delivery.lanes
+        by_key = beam.Map(by_lane, lanes).with_output_types(tuple[str, Patch])
+        by_user = patches | "ByUser" >> by_key
         if patches.is_bounded:
             grouped = by_user | "GroupByUser" >> beam.GroupByKey()
             deliver = DeliverDoFn(
@@ -138,9 +141,9 @@ class RehearseDoFn(beam.DoFn):
         yield Outcome(DELIVERED, patch.changes, micros(steady()), "dry_run", user=patch.user)
 
 
-def by_user_name(patch: Patch) -> tuple[str, Patch]:
-    """A patch under its key, its user's name."""
-    return patch.user, patch
+def by_lane(patch: Patch, lanes: int) -> tuple[str, Patch]:
+    """A patch under its key: its user's name, with a lane where there are several."""
+    return key_of(patch.user, lane_of(patch.outreach_id, lanes), lanes), patch
 
 
 @dataclass(frozen=True)
@@ -258,11 +261,14 @@ class Tally:
         self._told = (desk.requests, desk.throttled, seconds + whole)
 
 
-def deferred(patches: Iterable[Patch], now: float) -> Iterator[Outcome]:
-    """The outcome of what was not sent when the job was drained, if there is any."""
+def deferred(
+    patches: Iterable[Patch],
+    now: float,
+    detail: str = "the job was drained before it could be sent",
+) -> Iterator[Outcome]:
+    """The outcome of what was not sent, as when the job was drained, if there is any."""
     changes = [change for patch in patches for change in patch.changes]
     if changes:
-        detail = "the job was drained before it could be sent"
         yield Outcome(DEFERRED, changes, micros(now), DEFERRED, detail)
 
 
