@@ -214,6 +214,25 @@ class Delivery(Section):
         description="Hours of server trouble after which a change becomes a dead letter.",
         examples=[24],
     )
+    lanes: int = Field(
+        1,
+        ge=1,
+        le=1_000,
+        description="Keys over which a streaming runner splits each user's queue and budget,"
+        " for as many workers. Of no use on one machine.",
+        examples=[4],
+    )
+
+    @field_validator("lanes")
+    @classmethod
+    def _fly(cls, lanes: int, info: ValidationInfo) -> int:
+        in_flight = info.data.get("in_flight")
+        if in_flight is not None and lanes > in_flight:
+            raise RefusalError(
+                f"leaves a lane without a request under way: in_flight is {in_flight}",
+                "write no more lanes than in_flight",
+            )
+        return lanes
 
 
 class Guard(Section):

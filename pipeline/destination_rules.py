@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from pipeline.destination_keys import Budget
 from pipeline.destination_values import custom_number
 from pipeline.refusals import looks_secret, shown
 from pipeline.yaml_lines import Document, Path, Problem, spell
@@ -30,8 +31,9 @@ def secrets_written(document: Document) -> list[Problem]:
 
 
 def contradictions(document: Document) -> Iterator[Problem]:
-    """What two entries both claim: a field, an audience, a user's name or its tokens."""
+    """What entries cannot have both: a field, an audience, a name, tokens, enough requests."""
     yield from _users(document)
+    yield from _lanes(document)
     yield from _audiences(document)
     yield from _attributes(document)
     data = document.data
@@ -103,6 +105,27 @@ def _users(document: Document) -> Iterator[Problem]:
                 "already taken by",
                 "give each user a file of its own",
             )
+
+
+def _lanes(document: Document) -> Iterator[Problem]:
+    delivery = document.data.get("delivery") if isinstance(document.data, dict) else None
+    lanes = delivery.get("lanes") if isinstance(delivery, dict) else None
+    if type(lanes) is not int:
+        return
+    at = ("delivery", "lanes")
+    for path, user in _entries(document, "users"):
+        terms = user.get("budget")
+        known: dict[str, Any] = terms if isinstance(terms, dict) else {}
+        requests, reserve = (
+            known[key] if known.get(key) is not None else Budget.model_fields[key].default
+            for key in ("requests", "reserve")
+        )
+        if type(requests) is int and type(reserve) is int and 0 < requests - reserve < lanes:
+            text = (
+                f"leaves a lane without a request: the budget of {spell(path)} on line"
+                f" {document.line(path)} has {requests - reserve:,} ({lanes}); write fewer lanes"
+            )
+            yield Problem(document.line(at), at, text)
 
 
 def _audiences(document: Document) -> Iterator[Problem]:

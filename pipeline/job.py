@@ -71,6 +71,7 @@ def delivery_of(destination: Destination) -> Delivery:
     return Delivery(
         in_flight=destination.delivery.in_flight,
         give_up_seconds=destination.delivery.give_up_hours * 3600.0,
+        lanes=destination.delivery.lanes,
     )
 
 

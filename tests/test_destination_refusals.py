@@ -274,6 +274,28 @@ USER = "      reserve: 500\n"
             "delivery: {hold_seconds: 90000}\noutreach:",
             "17: delivery.hold_seconds: must be at most 86,400 (90000)",
         ),
+        # Lanes that could send nothing.
+        (
+            "outreach:",
+            "delivery: {lanes: 0}\noutreach:",
+            "17: delivery.lanes: must be at least 1 (0); for example lanes: 4",
+        ),
+        (
+            "outreach:",
+            "delivery: {lanes: 17}\noutreach:",
+            (
+                "17: delivery.lanes: leaves a lane without a request under way: in_flight is 16"
+                " (17); write no more lanes than in_flight"
+            ),
+        ),
+        (
+            "reserve: 500",
+            "reserve: 9993\ndelivery: {lanes: 8}",
+            (
+                "8: delivery.lanes: leaves a lane without a request: the budget of users[0] on line"
+                " 3 has 7 (8); write fewer lanes"
+            ),
+        ),
         (
             "outreach:",
             "guard: {max_exit_percent: 101}\noutreach:",
