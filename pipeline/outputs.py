@@ -10,12 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from apache_beam.io.filesystems import FileSystems
-from google.api_core.exceptions import GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
-from google.cloud import pubsub_v1
 
 from pipeline.ends import is_local, is_topic, prepare
-from pipeline.ledger.outputs import Kind, Output, Publish
+from pipeline.ledger.outputs import Kind, Output
+from pipeline.publishing import Publisher
 from transforms.errors import ActivationError, ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -127,7 +125,7 @@ def begin_outputs(
     remote: list[WholeFile] = []
     for kind, target in wanted:
         if is_topic(target):
-            now.append(Output(kind, target, publisher(target)))
+            now.append(Output(kind, target, Publisher(target, PUBLISH_SECONDS)))
         elif is_local(target):
             put = prepare(target, inputs, aside=afresh)
             if put is not None:
@@ -148,28 +146,6 @@ def begin_outputs(
 def _place(target: str) -> str:
     # By its one name: the next run may be started elsewhere.
     return str(Path(target).resolve()) if is_local(target) else target
-
-
-def publisher(topic: str) -> Publish:
-    """What publishes lines to a topic, and returns when the service has them all.
-
-    Raises:
-      ConfigurationError: there are no credentials of Google's.
-    """
-    try:
-        client = pubsub_v1.PublisherClient()
-    except GoogleAuthError as problem:
-        raise ConfigurationError(f"cannot publish to {topic}: {problem}") from problem
-
-    def publish(lines: Sequence[bytes]) -> None:
-        ends = time.monotonic() + PUBLISH_SECONDS
-        try:
-            for future in [client.publish(topic, line) for line in lines]:
-                future.result(timeout=max(0.0, ends - time.monotonic()))
-        except (GoogleAPIError, GoogleAuthError, TimeoutError) as problem:
-            raise OSError(str(problem) or "the service does not answer") from problem
-
-    return publish
 
 
 class WholeFile(Output):
