@@ -1,8 +1,9 @@
 """An unbounded run in a test: Beam's TestStream, whose clock the stages are told too.
 
 TestStream runs on Beam's BundleBasedDirectRunner. Its processing time starts at 0 and moves
-only by `wait`, in whole milliseconds. When the input ends, pending timers in processing time
-are dropped; those in event time at the end of the window do fire.
+only by `wait`, in whole milliseconds; the watermark follows it, as those of our sources do. When
+the input ends, pending timers in processing time are dropped; those in event time at the end of
+the window do fire.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.pvalue import PCollection
 from apache_beam.runners.direct import direct_runner
 from apache_beam.runners.direct.clock import TestClock
-from apache_beam.testing.test_stream import TestStream
+from apache_beam.testing.test_stream import ProcessingTimeEvent, TestStream
 from apache_beam.utils.timestamp import Timestamp
 
 
@@ -85,8 +86,14 @@ def flow(
     _came.clear()
     stream = TestStream(coder=beam.coders.registry.get_coder(element_type))
     stream = stream.with_output_types(element_type)
+    passed = 0.0
     for event in events:
         stream = event(stream)
+        # Of what `wait` added, for no other event moves the time.
+        last = stream._events[-1]
+        if isinstance(last, ProcessingTimeEvent):
+            passed += float(last.advance_by)
+            stream = stream.advance_watermark_to(passed)
     options = PipelineOptions([])
     options.view_as(StandardOptions).streaming = True
     try:

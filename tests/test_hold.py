@@ -17,7 +17,13 @@ from tests.streaming import Came, Event, come, flow, stream_time, wait
 from transforms.coalesce import Coalesce
 from transforms.elements import Change
 from transforms.fold import Known
-from transforms.hold import HoldDoFn, by_prospect, release
+from transforms.hold import (
+    REPEATS_SECONDS,
+    HoldDoFn,
+    by_prospect,
+    release,
+    without_repeats,
+)
 
 HOLD = 5.0
 REMEMBER = 100.0
@@ -224,14 +230,53 @@ def test_each_change_leaves_in_a_patch_or_ends_here_and_none_does_both(run: Run)
 
 def test_what_is_known_grows_with_the_fields_and_not_with_the_changes() -> None:
     stage = HoldDoFn(HOLD, REMEMBER, lambda: 0.0)
-    held, known, heard = Bag(), Bag(), Cell()
+    held, seen, known, heard = Bag(), Bag(), Bag(), Cell()
     for number in range(10):
         stage.process(("1", change(value=str(number))), held, Timer(), Timer())
         stage.process(("1", change(field="custom5", value="same")), held, Timer(), Timer())
-        list(stage.hold_ends(held, known, heard, Timer(), Timer()))
+        list(stage.hold_ends(held, seen, known, heard, Timer(), Timer()))
 
     assert [field for field, _ in known.read()] == ["custom4", "custom5"]
     assert held.elements == []
+
+
+def test_a_message_that_is_delivered_again_adds_nothing_to_what_it_held(run: Run) -> None:
+    first, other = change(time=5), change(field="custom5", time=5)
+    newer = change(time=9, value="exited")
+
+    came = run(
+        arrive(first, first), wait(6), arrive(first, other), wait(6), arrive(newer, first), wait(6)
+    )
+
+    left = [each for one in came if one.what == "patch" for each in one.element.changes]
+    assert ids(left) == ids([first, other, newer])
+    assert ended(came, "superseded") + ended(came, "unchanged") == []
+
+
+def test_the_same_said_again_is_another_change_with_an_outcome_of_its_own(run: Run) -> None:
+    first = change(time=5)
+    again = first._replace(sequence=first.sequence + 1)
+
+    came = run(arrive(first, again), wait(6))
+
+    left = [each for one in came if one.what == "patch" for each in one.element.changes]
+    assert (left, ended(came, "superseded")) == ([again], [first.change_id])
+
+
+def test_two_changes_of_one_message_may_share_its_id() -> None:
+    one = change(value="a")
+    other = one._replace(namespace="crm", value='"b"')
+
+    assert without_repeats([one, other, one], {}, 0.0) == ([one, other], 1)
+
+
+def test_what_came_long_ago_is_not_looked_for_any_more() -> None:
+    one, seen = change(), dict[int, float]()
+
+    without_repeats([one], seen, 0.0)
+    assert without_repeats([one], seen, REPEATS_SECONDS) == ([], 1)
+    assert without_repeats([], seen, REPEATS_SECONDS + 1) == ([], 0)
+    assert seen == {}
 
 
 def test_what_is_released_brings_what_is_known_up_to_date() -> None:

@@ -92,6 +92,7 @@ class Tally:
         self.in_changes = Metrics.counter("coalesce", "in-changes")
         self.out_patches = Metrics.counter("coalesce", "out-patches")
         self.out_changes = Metrics.counter("coalesce", "out-changes")
+        self.out_repeated = Metrics.counter("coalesce", "out-repeated")
         self._out_superseded = Metrics.counter("coalesce", "out-superseded")
         self._out_unchanged = Metrics.counter("coalesce", "out-unchanged")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.coders import FloatCoder
+from apache_beam.coders import FloatCoder, TupleCoder, VarIntCoder
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
     BagRuntimeState,
@@ -25,6 +26,8 @@ from transforms.coders import ChangeCoder, KnownCoder
 from transforms.elements import Change
 from transforms.fold import Held, Known, gather, settle, weigh
 
+REPEATS_SECONDS = 3600.0
+"""How long a change is known again by its id: whoever delivers a message twice does it sooner."""
 _ENOUGH = 0.9
 """Of the time that a prospect is remembered: from there on a timer may end it."""
 
@@ -62,6 +65,38 @@ def release(held: Sequence[Change], known: dict[str, Known]) -> Due:
     return Due(due, lost, unchanged)
 
 
+def without_repeats(
+    held: Sequence[Change], seen: dict[int, float], now: float
+) -> tuple[list[Change], int]:
+    """Drops the changes that came before: their message was delivered again.
+
+    Each had its outcome the first time, or is among these, so they get none of their own.
+
+    Args:
+      held: changes of one prospect.
+      seen: marks of changes and when they were held; brought up to date in place.
+      now: seconds since the epoch.
+
+    Returns:
+      The others, and how many were dropped.
+    """
+    for mark in [mark for mark, at in seen.items() if now - at > REPEATS_SECONDS]:
+        del seen[mark]
+    fresh: list[Change] = []
+    for change in held:
+        mark = _mark(change)
+        if mark not in seen:
+            seen[mark] = now
+            fresh.append(change)
+    return fresh, len(held) - len(fresh)
+
+
+def _mark(change: Change) -> int:
+    # Two changes of one message may share its id, but never all of this.
+    named = (change.change_id, change.sequence, change.namespace, change.value)
+    return int.from_bytes(blake2b(repr(named).encode(), digest_size=7).digest())
+
+
 def by_prospect(changes: Sequence[Change]) -> Iterator[tuple[str, Change]]:
     """The key of each change: its prospect, as text, which every coder keeps stable."""
     for change in changes:
@@ -71,10 +106,11 @@ def by_prospect(changes: Sequence[Change]) -> Iterator[tuple[str, Change]]:
 class HoldDoFn(beam.DoFn):
     """Gathers a prospect's changes for a while, then puts out what is due.
 
-    State of a prospect: what is held, what its fields were last given, and when that was. A
-    processing-time timer ends the hold; another forgets a prospect of whom nothing was heard
-    for long. The end-of-window callback is the last to see the state when a job is drained,
-    and puts out whatever is held then.
+    State of a prospect: what is held, what was held of late, what its fields were last given,
+    and when that was. A processing-time timer ends the hold. An event-time timer forgets a
+    prospect of whom nothing was heard for long: one in processing time would keep a job that is
+    drained waiting for it. The end-of-window callback is the last to see the state when a job is
+    drained, and puts out whatever is held then.
 
     Args:
       hold_seconds: from the first change that is held.
@@ -83,10 +119,11 @@ class HoldDoFn(beam.DoFn):
     """
 
     HELD = BagStateSpec("held", ChangeCoder())
+    SEEN = BagStateSpec("seen", TupleCoder((VarIntCoder(), FloatCoder())))
     KNOWN = BagStateSpec("known", KnownCoder())
     HEARD = ReadModifyWriteStateSpec("heard", FloatCoder())
     HOLD_ENDS = TimerSpec("hold-ends", TimeDomain.REAL_TIME)
-    FORGET = TimerSpec("forget", TimeDomain.REAL_TIME)
+    FORGET = TimerSpec("forget", TimeDomain.WATERMARK)
     WINDOW_ENDS = TimerSpec("window-ends", TimeDomain.WATERMARK)
 
     def __init__(
@@ -115,13 +152,16 @@ class HoldDoFn(beam.DoFn):
     def hold_ends(  # noqa: D102
         self,
         held: BagRuntimeState = beam.DoFn.StateParam(HELD),
+        seen: BagRuntimeState = beam.DoFn.StateParam(SEEN),
         known: BagRuntimeState = beam.DoFn.StateParam(KNOWN),
         heard: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(HEARD),
         forget: RuntimeTimer = beam.DoFn.TimerParam(FORGET),
         window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
     ) -> Iterator[Any]:
+        if not any(True for _ in held.read()):
+            return  # The window has ended meanwhile.
         now = self._clock()
-        yield from self._release(held, known, now)
+        yield from self._release(held, seen, known, now)
         heard.write(now)
         forget.set(Timestamp.of(now + self._remember_seconds))
         window_ends.clear()
@@ -130,13 +170,19 @@ class HoldDoFn(beam.DoFn):
     def window_ends(  # noqa: D102
         self,
         held: BagRuntimeState = beam.DoFn.StateParam(HELD),
+        seen: BagRuntimeState = beam.DoFn.StateParam(SEEN),
         known: BagRuntimeState = beam.DoFn.StateParam(KNOWN),
+        hold_ends: RuntimeTimer = beam.DoFn.TimerParam(HOLD_ENDS),
     ) -> Iterator[Any]:
-        yield from self._release(held, known, self._clock())
+        # Nothing is left to wait for; Prism fires a timer that is cleared.
+        now = self._clock()
+        hold_ends.set(Timestamp.of(now))
+        yield from self._release(held, seen, known, now)
 
     @on_timer(FORGET)
     def forget(  # noqa: D102
         self,
+        seen: BagRuntimeState = beam.DoFn.StateParam(SEEN),
         known: BagRuntimeState = beam.DoFn.StateParam(KNOWN),
         heard: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(HEARD),
     ) -> None:
@@ -144,12 +190,20 @@ class HoldDoFn(beam.DoFn):
         # agree: what is a little early by ours must count, as the timer does not come twice.
         last = heard.read()
         if last is not None and self._clock() - last >= _ENOUGH * self._remember_seconds:
+            seen.clear()
             known.clear()
             heard.clear()
 
-    def _release(self, held: BagRuntimeState, known: BagRuntimeState, now: float) -> Iterator[Any]:
-        changes = list(held.read())
+    def _release(
+        self, held: BagRuntimeState, seen: BagRuntimeState, known: BagRuntimeState, now: float
+    ) -> Iterator[Any]:
+        marks = dict(seen.read())
+        changes, repeated = without_repeats(list(held.read()), marks, now)
+        self._tally.out_repeated.inc(repeated)
         held.clear()
+        seen.clear()
+        for mark in marks.items():
+            seen.add(mark)
         fields = dict(known.read())
         due = release(changes, fields)
         known.clear()
