@@ -487,7 +487,8 @@ class Stage:
         self.dofn = PaceDoFn(sandbox.url, [access], Delivery(), lambda: self.now)
         self.dofn.setup()
         self.queued, self.granted = Bag(), Bag()
-        self.allowed, self.spent, self.awake = Cell(), Cell(), Cell()
+        self.allowed, self.spent = Cell(), Cell()
+        self.awake, self.worker = Cell(), Cell()
         self.grant_timer, self.send_timer, self.end_timer = Timer(), Timer(), Timer()
 
     def process(self, one: Patch) -> None:
@@ -499,16 +500,20 @@ class Stage:
         return list(
             self.dofn.grant(
                 self.key, self.queued, self.granted, self.allowed, self.spent, self.awake,
-                self.grant_timer, self.send_timer,
+                self.worker, self.grant_timer, self.send_timer, self.end_timer,
             )
         )  # fmt: skip
 
     def send(self) -> list[Outcome]:
         return list(
             self.dofn.send(
-                self.key, self.queued, self.granted, self.allowed, self.spent, self.grant_timer
+                self.key, self.queued, self.granted, self.allowed, self.spent,
+                self.worker, self.grant_timer, self.end_timer,
             )
-        )
+        )  # fmt: skip
+
+    def end_window(self) -> list[Outcome]:
+        return list(self.dofn.window_ends(self.queued, self.granted, self.grant_timer))
 
     def budget(self) -> Budget:
         return Budget.load(self.spent.read(), TERMS)
@@ -656,3 +661,49 @@ def test_a_key_with_nothing_to_send_sets_no_timer(stage: tuple[Stage, Sandbox]) 
     user.grant()
 
     assert (user.grant_timer.at, user.send_timer.at, user.awake.read()) == (None, None, None)
+
+
+def test_a_worker_that_takes_over_sends_one_alone_before_it_trusts_the_count(
+    stage: tuple[Stage, Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user, _ = stage
+    user.probe()
+    monkeypatch.setattr(pace, "PROCESS", "another")
+    for one in patches(range(1, 6)):
+        user.process(one)
+
+    user.grant()
+    assert len(user.granted.elements) == 1
+    user.send()
+    user.grant()
+    assert len(user.granted.elements) == 4
+
+
+def test_nothing_that_is_far_ahead_keeps_a_drained_job_waiting(
+    stage: tuple[Stage, Sandbox],
+) -> None:
+    user, sandbox = stage
+    user.probe()
+    user.process(patch(1))
+    user.grant_timer.at = 3600.0
+
+    ended_ = user.end_window()
+
+    assert tally(ended_) == {"deferred": 1}
+    assert user.grant_timer.at == user.now
+    assert (user.grant(), user.send()) == ([], [])
+    assert user.grant_timer.at == user.now, "it is not set again for nothing"
+    assert len(sandbox.requests()) == 1
+
+
+def test_what_a_turn_leaves_undone_after_the_end_is_deferred_as_well(
+    stage: tuple[Stage, Sandbox],
+) -> None:
+    user, _ = stage
+    user.process(patch(1))
+    user.end_timer.at = None  # it has fired
+
+    user.grant()
+    user.send()
+
+    assert user.end_timer.at is not None

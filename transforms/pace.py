@@ -10,12 +10,13 @@ that wants to be left alone.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.coders import BytesCoder, FloatCoder, VarIntCoder
+from apache_beam.coders import BytesCoder, FloatCoder, StrUtf8Coder, VarIntCoder
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
     BagRuntimeState,
@@ -45,6 +46,8 @@ SPARE_REQUESTS = 20
 """Of them, so many more than there are patches: a refused one takes several to narrow down."""
 TURN_SECONDS = 10.0
 """How long a turn starts requests, so that no callback holds a worker for long."""
+PROCESS = secrets.token_hex(8)
+"""Tells this process from the one that had a user's queue before it was lost."""
 PAUSED_SECONDS = 60.0
 """How often a paused user's credential is tried again."""
 ANOTHER_LANE = "its user, or the lane that it waited in, is no more"
@@ -66,6 +69,7 @@ class PaceDoFn(beam.DoFn):
     ALLOWED = ReadModifyWriteStateSpec("allowed", VarIntCoder())
     BUDGET = ReadModifyWriteStateSpec("budget", BytesCoder())
     AWAKE = ReadModifyWriteStateSpec("awake", FloatCoder())
+    WORKER = ReadModifyWriteStateSpec("worker", StrUtf8Coder())
     GRANT = TimerSpec("grant", TimeDomain.REAL_TIME)
     SEND = TimerSpec("send", TimeDomain.REAL_TIME)
     WINDOW_ENDS = TimerSpec("window-ends", TimeDomain.WATERMARK)
@@ -124,8 +128,10 @@ class PaceDoFn(beam.DoFn):
         allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
         spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
         awake: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(AWAKE),
+        worker: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(WORKER),
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
         send: RuntimeTimer = beam.DoFn.TimerParam(SEND),
+        window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
     ) -> Iterator[Any]:
         access = self._accesses.get(key)
         if access is None:
@@ -146,7 +152,9 @@ class PaceDoFn(beam.DoFn):
         if ready:
             budget = _budget(access, spent)
             turn = min(TURN_REQUESTS, ready + SPARE_REQUESTS)
-            requests, wait_seconds = budget.take(1 if budget.needs_probe(now) else turn, now)
+            # What a lost worker sent after its state was last kept shows in the next answer.
+            alone = budget.needs_probe(now) or worker.read() != PROCESS
+            requests, wait_seconds = budget.take(1 if alone else turn, now)
             spent.write(budget.dump())
             again_at = now + wait_seconds
         for place, patch in enumerate(queue.clear(access.name)):  # what is ready comes first
@@ -159,6 +167,7 @@ class PaceDoFn(beam.DoFn):
             awake.clear()  # What comes next is not to wait for what met trouble.
         if again_at is not None:
             grant.set(Timestamp.of(again_at))
+            window_ends.set(GlobalWindow().max_timestamp())
 
     @on_timer(SEND)
     def send(  # noqa: D102
@@ -168,13 +177,17 @@ class PaceDoFn(beam.DoFn):
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
         allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
         spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
+        worker: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(WORKER),
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
+        window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
     ) -> Iterator[Any]:
         access = self._accesses.get(key)
         if access is None:
             grant.set(Timestamp.of(self._clock()))
             return
         patches = list(granted.read())
+        if not patches:
+            return  # The window has ended meanwhile.
         granted.clear()
         budget = _budget(access, spent)
         allotment = Allotment(budget, allowed.read() or 0)
@@ -190,17 +203,24 @@ class PaceDoFn(beam.DoFn):
             again_at = max(again_at, settled.held_until)
             if settled.paused is not None:
                 again_at = max(again_at, self._clock() + PAUSED_SECONDS)
+        worker.write(PROCESS)
         self._tally.desk(self._desk)
         allotment.close()
         spent.write(budget.dump())
         grant.set(Timestamp.of(again_at))
+        # Once more, for it may have fired while this was under way.
+        window_ends.set(GlobalWindow().max_timestamp())
 
     @on_timer(WINDOW_ENDS)
     def window_ends(  # noqa: D102
         self,
         queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+        grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
     ) -> Iterator[Any]:
+        # Waiting for a spent budget, it would keep a drained job for an hour. Set rather than
+        # cleared: Prism fires a timer that is cleared, at once and again.
+        grant.set(Timestamp.of(self._clock()))
         yield from self._leave(queued, granted)
 
     def _leave(
