@@ -10,12 +10,18 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
+from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.io.textio import WriteToText
-from apache_beam.pvalue import PCollection
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
 
-from transforms.elements import DeadLetter
+from pipeline.publishing import PublishLinesDoFn
+from pipeline.pulling import PullMessages
+from transforms.clock import micros
+from transforms.elements import DEFERRED, Block, DeadLetter
 from transforms.errors import ConfigurationError
 from transforms.receipts import dead_letter_line
 
@@ -30,6 +36,47 @@ def is_topic(target: str) -> bool:
 def is_local(target: str) -> bool:
     """Whether an output is a file of this machine."""
     return not is_topic(target) and not _REMOTE.match(target)
+
+
+def is_dataflow(options: PipelineOptions) -> bool:
+    """Whether a pipeline runs on Dataflow, which reads and writes Pub/Sub by itself."""
+    runner = options.view_as(StandardOptions).runner or ""
+    return runner.rpartition(".")[2].lower() in ("dataflow", "dataflowrunner")
+
+
+@dataclass
+class ReadMessages(beam.PTransform):
+    """Reads a Pub/Sub subscription, a block a message, as the runner does it best.
+
+    Attributes:
+      subscription: ``projects/P/subscriptions/S``.
+      readers: as of `PullMessages`; Dataflow decides for itself.
+    """
+
+    subscription: str
+    readers: int = 1
+
+    def expand(self, begin: PBegin) -> PCollection[Block]:
+        """PBegin to PCollection[Block], unbounded."""
+        if not is_dataflow(begin.pipeline.options):
+            return begin | PullMessages(self.subscription, self.readers)
+        messages = begin | beam.io.ReadFromPubSub(
+            subscription=self.subscription, with_attributes=True
+        )
+        return messages | "Block" >> beam.Map(
+            block_of_message, self.subscription
+        ).with_output_types(Block)
+
+
+def block_of_message(message: PubsubMessage, subscription: str) -> Block:
+    """A message that Dataflow read, as a block of one line."""
+    return Block(
+        source=subscription,
+        position=0,
+        lines=[message.data],
+        published=micros(message.publish_time.timestamp()),
+        message_id=message.message_id,
+    )
 
 
 @dataclass
@@ -49,6 +96,9 @@ class WriteLines(beam.PTransform):
         """PCollection[Sequence[bytes]], lines without their ends."""
         if is_local(self.target):
             lines | beam.ParDo(AppendLinesDoFn(self.target))
+            return
+        if is_topic(self.target) and not is_dataflow(lines.pipeline.options):
+            lines | "Publish" >> beam.ParDo(PublishLinesDoFn(self.target))
             return
         single = lines | "Single" >> beam.FlatMap(_each).with_output_types(bytes)
         if is_topic(self.target):
@@ -77,26 +127,44 @@ class AppendLinesDoFn(beam.DoFn):
             left = left[os.write(self._file, left) :]
 
 
+@dataclass
 class WriteDeadLetters(beam.PTransform):
-    """Writes dead letters as `WriteLines` does; without a target they are only counted."""
+    """Writes dead letters as `WriteLines` does; without a target they are only counted.
 
-    def __init__(self, target: str | None) -> None:
-        super().__init__()
-        self._target = target
+    Attributes:
+      target: as of `WriteLines`; None for none.
+      deferred: where those go that are to be replayed as they are, since nothing was wrong with
+        them; None for the same target.
+    """
+
+    target: str | None
+    deferred: str | None = None
 
     def expand(self, letters: PCollection[DeadLetter]) -> None:
         """PCollection[DeadLetter]."""
-        lines = letters | "Line" >> beam.ParDo(DeadLetterLineDoFn()).with_output_types(list[bytes])
-        if self._target is not None:
-            lines | "Write" >> WriteLines(self._target)
+        line = beam.ParDo(DeadLetterLineDoFn(apart=self.deferred is not None))
+        typed = line.with_output_types(list[bytes], deferred=list[bytes])
+        lines = letters | "Line" >> typed.with_outputs("deferred", main="refused")
+        if self.target is not None:
+            lines.refused | "Write" >> WriteLines(self.target)
+        if self.deferred is not None:
+            lines.deferred | "WriteDeferred" >> WriteLines(self.deferred)
 
 
 class DeadLetterLineDoFn(beam.DoFn):
-    """Writes out a dead letter, and counts it under its reason."""
+    """Writes out a dead letter, and counts it under its reason.
 
-    def process(self, letter: DeadLetter) -> Iterator[Sequence[bytes]]:  # noqa: D102
+    Args:
+      apart: whether those of what was deferred go to an output of their own.
+    """
+
+    def __init__(self, apart: bool) -> None:
+        self._apart = apart
+
+    def process(self, letter: DeadLetter) -> Iterator[Any]:  # noqa: D102
         beam.metrics.Metrics.counter("dead-letters", letter.reason).inc()
-        yield [dead_letter_line(letter)]
+        line = [dead_letter_line(letter)]
+        yield TaggedOutput("deferred", line) if self._apart and letter.reason == DEFERRED else line
 
 
 def _each(lines: Sequence[bytes]) -> Sequence[bytes]:

@@ -29,6 +29,7 @@ class Activation:
       patch: the sending, or its rehearsal.
       receipts: where receipts go; None to count them only.
       dead_letters: where dead letters go; None to count them only.
+      deferred: where those go that a drained job left; None for where the others go.
     """
 
     plan: Plan
@@ -36,6 +37,7 @@ class Activation:
     patch: PatchProspects | Rehearse
     receipts: str | None = None
     dead_letters: str | None = None
+    deferred: str | None = None
 
     def build(self, pipeline: beam.Pipeline, source: beam.PTransform) -> None:
         """From arrivals to receipts; `source` gives PCollection[Block], bounded or not."""
@@ -44,7 +46,7 @@ class Activation:
         gathered.dead_letters | "Unreadable" >> WriteDeadLetters(self.dead_letters)
         # Each step writes its own: a Flatten would hold all back until the last one ends.
         for place, outcomes in enumerate((*gathered.outcomes, delivered.outcomes)):
-            outcomes | f"Settle{place}" >> Settle(self.receipts, self.dead_letters)
+            outcomes | f"Settle{place}" >> Settle(self.receipts, self.dead_letters, self.deferred)
 
     def gather(self, pipeline: beam.Pipeline, source: beam.PTransform) -> Gathered:
         """The first half: from arrivals to one patch a prospect."""
@@ -87,10 +89,11 @@ class Settle(beam.PTransform):
 
     receipts: str | None
     dead_letters: str | None
+    deferred: str | None = None
 
     def expand(self, outcomes: PCollection[Outcome]) -> None:
         """PCollection[Outcome]."""
         settled = outcomes | "Receipts" >> Receipts(written=self.receipts is not None)
         if self.receipts is not None:
             settled.receipts | "WriteReceipts" >> WriteLines(self.receipts)
-        settled.dead_letters | "DeadLetters" >> WriteDeadLetters(self.dead_letters)
+        settled.dead_letters | "DeadLetters" >> WriteDeadLetters(self.dead_letters, self.deferred)
