@@ -17,12 +17,16 @@ from pipeline.durable import WAIT_LEAST_SECONDS, job_of
 from pipeline.health import Health
 from pipeline.housekeeping import Housekeeping
 from pipeline.job import Place
+from pipeline.ledger import history, waiting
 from pipeline.ledger.store import connect, owned
+from pipeline.local import Finished
 from pipeline.lookout import Lookout
 from pipeline.loop import Job, Loop
 from pipeline.metrics_server import serving
 from pipeline.outputs import Outputs, begin_outputs
 from pipeline.subscription import Subscription
+from pipeline.summary import ledger_summary
+from transforms.clock import steady
 
 _log = logging.getLogger(__name__)
 
@@ -53,14 +57,18 @@ class AlwaysOn:
     metrics_host: str = "127.0.0.1"
 
 
-def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
+def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished:
     """Delivers what a subscription brings, until a signal says stop.
+
+    Returns:
+      What came of all that was taken in since the start, or waited already.
 
     Raises:
       ConfigurationError: the ledger is in use or cannot be used, an output cannot be written,
         or the subscription cannot be pulled from.
       ActivationError: pulling ended by itself; what came is in the ledger.
     """
+    began = steady()
     board = progress.fresh_board()
     bell = Bell()
     with (
@@ -86,6 +94,9 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
             housekeeping.look_after()
             lookout.look()
 
+        before = history.totals(ledger)
+        before["waiting"] = waiting.count(ledger)
+        last_dead_letter = history.last_dead_letter(ledger)
         with ExitStack() as stack, closing(Loop(ledger, job, outputs.write_files)) as loop:
             if asked.metrics_port is not None:
                 where = (asked.metrics_host, asked.metrics_port)
@@ -99,6 +110,15 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> None:
                 subscription.close()
             # What there is no time for is written when it is started again.
             outputs.write(min(1.0, bell.seconds_left))
+            left = waiting.count(ledger)
+            return Finished(
+                ledger_summary(before, history.totals(ledger), left, steady() - began),
+                history.reasons(ledger, last_dead_letter),
+                left,
+                loop.problems,
+                {},
+                ledger=asked.ledger,
+            )
 
 
 def keep_on(

@@ -27,8 +27,10 @@ def configure(console: Console, *, verbose: bool = False) -> None:
     if not verbose:
         # It warns of optional packages that are missing, which nobody here asked for.
         logging.getLogger("apache_beam").setLevel(logging.ERROR)
-        handler.addFilter(_is_no_import_advice)
+        handler.addFilter(_helps)
 
 
-def _is_no_import_advice(record: logging.LogRecord) -> bool:
-    return "apitools not found" not in str(record.msg)
+def _helps(record: logging.LogRecord) -> bool:
+    # Prism's own lines are given their name and level only after Beam has let them pass.
+    is_chatter = record.name == "PrismRunner" and record.levelno < logging.ERROR
+    return not is_chatter and "apitools not found" not in str(record.msg)

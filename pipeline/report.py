@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.local import Finished, Replay
+from pipeline.local import Finished
 from transforms.elements import OUTCOMES
 from transforms.errors import ConfigurationError
 
@@ -23,7 +23,19 @@ MEANINGS = {
 }
 
 
-def report(console: Console, finished: Finished, asked: Replay) -> None:
+class Asked(Protocol):
+    """What a command was asked to write; None for nothing."""
+
+    @property
+    def receipts(self) -> str | None:
+        """Path or topic."""
+
+    @property
+    def dead_letters(self) -> str | None:
+        """Path or topic."""
+
+
+def report(console: Console, finished: Finished, asked: Asked) -> None:
     """Prints the outcomes, the reasons of dead letters, and where everything was put."""
     summary = finished.summary
     table = Table(box=None, show_header=False, padding=(0, 2))

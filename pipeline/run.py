@@ -1,8 +1,10 @@
-"""The ``run`` command: the always-on job."""
+"""The ``run`` command: the always-on job, on this machine or on a runner of Beam's."""
 
 from __future__ import annotations
 
+import json
 import os
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -10,8 +12,11 @@ from rich.console import Console
 from pipeline import logs
 from pipeline.destination import load_destination
 from pipeline.options import BeamCommand, flag
-from pipeline.statuses import DONE, failing_plainly
+from pipeline.statuses import DEAD_LETTERS, DONE, failing_plainly
 from transforms.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipeline.local import Finished
 
 
 @click.command("run", cls=BeamCommand)
@@ -25,6 +30,12 @@ from transforms.errors import ConfigurationError
 @flag("ledger", metavar="PATH", help="Durable state: what arrived, what waits, what was sent.")
 @flag("receipts", metavar="PATH|TOPIC", help="Where one receipt a change is written.")
 @flag("dead_letters", metavar="PATH|TOPIC", help="Where what was refused is kept, to be replayed.")
+@flag(
+    "deferred",
+    metavar="TOPIC",
+    help="With --runner: where what a drained job left goes; else to the dead letters.",
+)
+@flag("summary", metavar="PATH", help="Where the summary is written too, when it has stopped.")
 @flag(
     "metrics_port",
     type=click.IntRange(0, 65535),
@@ -46,6 +57,8 @@ def run_command(
     ledger: str | None,
     receipts: str | None,
     dead_letters: str | None,
+    deferred: str | None,
+    summary: str | None,
     metrics_port: int | None,
     metrics_host: str,
 ) -> None:
@@ -53,22 +66,59 @@ def run_command(
 
     On this machine (the default, DirectRunner) a ledger makes it durable: kill it anywhere and
     start it again. SIGINT and SIGTERM finish the requests in flight and end with 0.
+
+    With --runner it is a streaming job of that runner's, which keeps the state. Flags that are
+    not listed here go to Beam.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     logs.configure(console)
-    del context
     with failing_plainly(console):
-        from pipeline.always_on import AlwaysOn, run  # noqa: PLC0415 - Beam takes a second
+        # Beam takes a second to import, and the other commands do without it.
+        from pipeline.always_on import AlwaysOn, run  # noqa: PLC0415
+        from pipeline.local import other_runner  # noqa: PLC0415
+        from pipeline.report import report, write_summary  # noqa: PLC0415
+        from pipeline.streaming import Streaming, run_streaming  # noqa: PLC0415
 
-        if ledger is None:
-            raise ConfigurationError(
-                "run needs --ledger PATH on this machine: what arrives is kept there before it"
-                " is acknowledged"
-            )
+        runner = other_runner(context.obj)
         plan = load_destination(destination)
         plan.secrets(os.environ)
-        asked = AlwaysOn(
-            input_subscription, ledger, receipts, dead_letters, metrics_port, metrics_host
-        )
-        run(plan, asked, console)
-    raise SystemExit(DONE)
+        finished: Finished | None
+        asked: AlwaysOn | Streaming
+        if runner is not None:
+            for name, given in (("ledger", ledger), ("metrics_port", metrics_port)):
+                if given is not None:
+                    raise ConfigurationError(
+                        f"--{name} is for the job on this machine, and {runner} keeps state and"
+                        f" metrics of its own; leave out --{name} or --runner"
+                    )
+            asked = Streaming(
+                subscription=input_subscription,
+                receipts=receipts,
+                dead_letters=dead_letters,
+                deferred=deferred,
+                beam_flags=context.obj,
+            )
+            finished = run_streaming(plan, asked, console)
+        else:
+            if deferred is not None:
+                raise ConfigurationError(
+                    "on this machine nothing is deferred, since what is left waits in the ledger;"
+                    " leave out --deferred"
+                )
+            if ledger is None:
+                raise ConfigurationError(
+                    "run needs --ledger PATH on this machine: what arrives is kept there before"
+                    " it is acknowledged"
+                )
+            asked = AlwaysOn(
+                input_subscription, ledger, receipts, dead_letters, metrics_port, metrics_host
+            )
+            finished = run(plan, asked, console)
+        if finished is not None:
+            text = json.dumps(finished.summary)
+            if summary is not None:
+                write_summary(summary, text)
+            report(console, finished, asked)
+            click.echo(text)
+    drained = runner is not None and finished is not None and bool(finished.reasons)
+    raise SystemExit(DEAD_LETTERS if drained else DONE)

@@ -24,7 +24,8 @@ class Counts:
         counters: dict[str, int] = {}
         for counter in result.metrics().query()["counters"]:
             name = f"{counter.key.metric.namespace}/{counter.key.metric.name}"
-            counters[name] = counters.get(name, 0) + counter.result
+            # Where a count is 0, some runners have none.
+            counters[name] = counters.get(name, 0) + (counter.result or 0)
         return cls(counters)
 
     def __getitem__(self, name: str) -> int:
@@ -60,7 +61,10 @@ class Counts:
             "records": self["parse/in-records"],
             "unreadable": self["parse/out-dead-letters"],
             "unmapped": self["map/out-unmapped"],
-            "changes": self["map/out-changes"] + self["map/out-rejected"],
+            # A message that was delivered twice holds the changes that it held the first time.
+            "changes": self["map/out-changes"]
+            + self["map/out-rejected"]
+            - self["coalesce/out-repeated"],
             "requests": self["patch/requests"],
             "throttled": self["patch/throttled"],
             **{name: self[f"receipts/out-{name}"] for name in OUTCOMES},

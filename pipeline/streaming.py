@@ -1,0 +1,170 @@
+"""The always-on job on a runner of Beam's, which keeps its state: the graph over a subscription."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import FrameType
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+)
+from apache_beam.runners.runner import PipelineState
+from rich.console import Console
+
+from pipeline.destination import Destination
+from pipeline.ends import ReadMessages, is_dataflow, is_local, is_topic, prepare
+from pipeline.graph import Activation
+from pipeline.job import Place, delivery_of, plan_of
+from pipeline.local import Finished
+from pipeline.pulling import TAP
+from pipeline.summary import Counts
+from transforms.clock import steady
+from transforms.coalesce import Coalesce
+from transforms.errors import ActivationError, ConfigurationError
+from transforms.patch import PatchProspects, Rehearse
+
+CHECKPOINTING = "checkpointing_interval"
+CHECKPOINT_MILLISECONDS = 10_000
+"""On Flink, where nothing else is said: it takes none by itself, and acknowledges none without."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streaming:
+    """What `run` was asked for, where a runner was named.
+
+    Attributes:
+      subscription: ``projects/P/subscriptions/S``.
+      receipts: topic; None for none.
+      dead_letters: topic.
+      deferred: topic for what a drained job left; None for that of the dead letters.
+      dry_run: everything but the requests.
+      beam_flags: passed on to Beam; they name the runner.
+    """
+
+    subscription: str
+    receipts: str | None = None
+    dead_letters: str | None = None
+    deferred: str | None = None
+    dry_run: bool = False
+    beam_flags: Sequence[str] = ()
+
+
+def options_of(asked: Streaming) -> PipelineOptions:
+    """Beam's options, with those that this job cannot do without."""
+    flags = list(asked.beam_flags)
+    runner = PipelineOptions(flags).view_as(StandardOptions).runner or ""
+    if "flink" in runner.lower() and not any(CHECKPOINTING in flag for flag in flags):
+        flags.append(f"--{CHECKPOINTING}={CHECKPOINT_MILLISECONDS}")
+    return PipelineOptions(flags, streaming=True)
+
+
+def activation_of(destination: Destination, asked: Streaming) -> Activation:
+    """The graph, as any runner gets it."""
+    place = Place.of(destination)
+    delivery = destination.delivery
+    return Activation(
+        plan=plan_of(destination),
+        coalesce=Coalesce(delivery.hold_seconds, delivery.remember_days * 86400.0),
+        patch=Rehearse()
+        if asked.dry_run
+        else PatchProspects(place.base_url, place.accesses, delivery_of(destination)),
+        receipts=asked.receipts,
+        dead_letters=asked.dead_letters,
+        deferred=asked.deferred,
+    )
+
+
+def has_workers_here(options: PipelineOptions) -> bool:
+    """Whether the job's workers are threads of this process, as where people try it out."""
+    environment = options.view_as(PortableOptions).environment_type
+    if environment:
+        return environment.upper() == "LOOPBACK"
+    runner = (options.view_as(StandardOptions).runner or "").lower()
+    master = options.view_as(FlinkRunnerOptions).flink_master
+    return "prism" in runner or ("flink" in runner and master in ("[auto]", "[local]"))
+
+
+def check_outputs(asked: Streaming, options: PipelineOptions) -> None:
+    """Makes sure that all that comes out of the job is kept where it can be found.
+
+    Raises:
+      ConfigurationError: it would not be, and what mends that.
+    """
+    if asked.dead_letters is None and not asked.dry_run:
+        raise ConfigurationError(
+            "without --dead_letters what Outreach refuses would be lost, since a runner keeps no"
+            " ledger; name a topic: --dead_letters projects/PROJECT/topics/NAME"
+        )
+    for target in filter(None, (asked.receipts, asked.dead_letters, asked.deferred)):
+        if is_topic(target):
+            continue
+        if not (is_local(target) and has_workers_here(options)):
+            raise ConfigurationError(
+                f"{target} would be written by workers on other machines; name a topic:"
+                " projects/PROJECT/topics/NAME"
+            )
+        prepare(target, (), aside=False)
+
+
+def run_streaming(destination: Destination, asked: Streaming, console: Console) -> Finished | None:
+    """Starts the job and, where its workers are here, waits for it and drains it on a signal.
+
+    Returns:
+      How it ended; None where it goes on without this process.
+
+    Raises:
+      ConfigurationError: an output would be lost.
+      ActivationError: the job failed. What was not committed is still in the subscription.
+    """
+    began = steady()
+    options = options_of(asked)
+    check_outputs(asked, options)
+    pipeline = beam.Pipeline(options=options)
+    activation_of(destination, asked).build(pipeline, ReadMessages(asked.subscription))
+    TAP.open()
+    result = pipeline.run()
+    if is_dataflow(options) or not has_workers_here(options):
+        console.print(
+            f"started job {result.job_id()}; it goes on without this process, and is drained"
+            " by its runner's own command"
+        )
+        return None
+    console.print(f"pulling from {asked.subscription}; Ctrl-C drains and stops")
+    with draining(console):
+        state = result.wait_until_finish()
+    if state != PipelineState.DONE:
+        raise ActivationError(
+            f"the job ended as {state}; what was not committed is still in {asked.subscription}"
+        )
+    counts = Counts.of(result)
+    summary = counts.summary(steady() - began, dry_run=asked.dry_run)
+    return Finished(summary, counts.reasons, counts.kept, (), {})
+
+
+@contextlib.contextmanager
+def draining(console: Console) -> Iterator[None]:
+    """While the block lasts, the first SIGINT or SIGTERM drains and the second ends at once."""
+
+    def drain(number: int, _frame: FrameType | None) -> None:
+        if TAP.is_shut:
+            os._exit(1)
+        TAP.shut()
+        console.print(
+            f"{signal.Signals(number).name}: draining; what is not sent becomes dead letters"
+            " (deferred). Once more ends at once."
+        )
+
+    before = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
