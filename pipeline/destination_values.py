@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 import re
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import SplitResult, urlsplit
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from pipeline.refusals import RefusalError, looks_secret, nearest
+from transforms.outreach.address import is_loopback
 from transforms.outreach.fields import CUSTOM_FIELDS, CUSTOM_MAX_LENGTH, PROSPECT_FIELDS
 from transforms.outreach.token_store import SECRET_PREFIX
 
@@ -81,15 +81,6 @@ def _beside(value: str, info: ValidationInfo) -> str:
     return posixpath.join(folder, value) if "://" in folder else str(Path(folder, value))
 
 
-def _loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _address(value: str) -> SplitResult:
     remedy = "write an address such as https://api.outreach.io"
     if not value.isprintable() or " " in value:
@@ -103,7 +94,7 @@ def _address(value: str) -> SplitResult:
         raise RefusalError("must be a web address", remedy)
     if parts.username is not None or looks_secret(value):
         raise RefusalError("holds a user name or a secret", "remove it from the address")
-    if parts.scheme == "http" and not _loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         raise RefusalError(
             "must be encrypted", "write https://; plain http is only for this machine itself"
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -15,63 +14,9 @@ import orjson
 
 from transforms.elements import AttributeChange, Change, MembershipChange
 from transforms.outreach.fields import PROSPECT_FIELDS, fit
+from transforms.plan import Attribute, Audience, OutreachUser, Plan
 
-
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """One segment, and the prospect field that shows who is in it.
-
-    Attributes:
-      segment: the audience's id at its source.
-      namespace: only where two namespaces use the same id; None matches any.
-      name: for people.
-      field: such as ``custom4``.
-      values: pairs of status and the JSON text to write for it.
-    """
-
-    segment: str
-    namespace: str | None
-    name: str
-    field: str
-    values: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """One profile attribute, by its path at the source, and the field it goes to."""
-
-    source: str
-    target: str
-
-
-@dataclass(frozen=True, slots=True)
-class OutreachUser:
-    """A user whose API budget is spent; `weight` is that budget, in any one unit."""
-
-    name: str
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """All that the pure stages need to know of a destination.
-
-    Attributes:
-      identity: the identityMap namespace whose id is the OutreachId.
-      audiences: no two on one field.
-      attributes: no two on one field, none on an audience's.
-      users: at least one.
-    """
-
-    identity: str
-    audiences: tuple[Audience, ...]
-    attributes: tuple[Attribute, ...]
-    users: tuple[OutreachUser, ...]
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """The attribute paths that parsing is to look for."""
-        return tuple(attribute.source for attribute in self.attributes)
+__all__ = ["Attribute", "Audience", "Mapped", "Mapping", "Misfit", "OutreachUser", "Plan"]
 
 
 class Misfit(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transforms.budget import Budget, BudgetTerms
 from transforms.elements import Outcome, Patch
@@ -34,11 +34,17 @@ is not answered `GRACE_SECONDS` later is left."""
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """An Outreach user: who it is, how it is authenticated, and what it may spend."""
+    """An Outreach user: who it is, how it is authenticated, and what it may spend.
+
+    Attributes:
+      name: for receipts, metrics and logs.
+      auth: where its credential is read from.
+      budget: by default what Outreach documents, with a little left for the user's other tools.
+    """
 
     name: str
     auth: Auth
-    budget: BudgetTerms
+    budget: BudgetTerms = field(default_factory=BudgetTerms)
 
 
 @dataclass(frozen=True, slots=True)

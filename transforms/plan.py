@@ -1,0 +1,154 @@
+"""The plan: what goes where, right from the moment that it is made.
+
+Plain data without Beam; `transforms.mapping` has the rules that it is read by.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import orjson
+
+from transforms.elements import STATUSES
+from transforms.outreach.fields import CUSTOM_FIELDS, PROSPECT_FIELDS
+from transforms.wording import nearest
+
+_Key = TypeVar("_Key", bound=Hashable)
+_WRITABLE = tuple(name for name, field in PROSPECT_FIELDS.items() if field.writable)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """One segment, and the prospect field that shows who is in it.
+
+    Attributes:
+      segment: the audience's id at its source.
+      namespace: only where two namespaces use the same id; None matches any.
+      name: for people.
+      field: such as ``custom4``.
+      values: pairs of status and the JSON text to write for it.
+    """
+
+    segment: str
+    namespace: str | None
+    name: str
+    field: str
+    values: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(
+        cls,
+        segment: str,
+        mapping_id: int,
+        values: Mapping[str, object] | None = None,
+        *,
+        namespace: str | None = None,
+        name: str = "",
+    ) -> Self:
+        """An audience as a destination file has it.
+
+        Args:
+          segment: the audience's id at its source.
+          mapping_id: N of Custom Field N.
+          values: what to write for a status, None to clear the field; the status itself for
+            each that is left out.
+          namespace: only where two namespaces use the same id.
+          name: for people; the segment where it is empty.
+
+        Raises:
+          ValueError: there is no such field or no such status, or a value is no JSON.
+        """
+        if not 1 <= mapping_id <= CUSTOM_FIELDS:
+            raise ValueError(
+                f"mapping_id {mapping_id} is not from 1 to {CUSTOM_FIELDS}, as custom fields are"
+            )
+        given = dict(values or {})
+        for status in given:
+            if status not in STATUSES:
+                raise ValueError(
+                    f"there is no status {status!r} to write a value for; "
+                    f"there are {', '.join(STATUSES)}"
+                )
+        texts = tuple((status, _json(given.get(status, status))) for status in STATUSES)
+        return cls(segment, namespace, name or segment, f"custom{mapping_id}", texts)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One profile attribute, by its path at the source, and the field it goes to."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutreachUser:
+    """A user whose API budget is spent; `weight` is that budget, in any one unit."""
+
+    name: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that the pure stages need to know of a destination.
+
+    Attributes:
+      identity: the identityMap namespace whose id is the OutreachId.
+      audiences: no two on one field.
+      attributes: no two on one field, none on an audience's.
+      users: at least one.
+
+    Raises:
+      ValueError: it contradicts itself, or names a field that a prospect has not.
+    """
+
+    identity: str
+    audiences: tuple[Audience, ...]
+    attributes: tuple[Attribute, ...]
+    users: tuple[OutreachUser, ...]
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The attribute paths that parsing is to look for."""
+        return tuple(attribute.source for attribute in self.attributes)
+
+
+def _problems(plan: Plan) -> Iterator[str]:
+    if not plan.identity:
+        yield "identity is empty; name the namespace whose id is the OutreachId, such as Oid"
+    if not plan.users:
+        yield "there is no user by whose requests to write; give at least one"
+    for name in _twice(user.name for user in plan.users):
+        yield f"two users are named {name!r}; name each differently"
+    for user in plan.users:
+        if not user.weight > 0:
+            yield f"user {user.name!r} has a weight of {user.weight}; it must be more than 0"
+    for namespace, segment in _twice((each.namespace, each.segment) for each in plan.audiences):
+        where = "" if namespace is None else f" of namespace {namespace!r}"
+        yield f"segment {segment!r}{where} is mapped twice; leave one of its audiences"
+    targets = [each.field for each in plan.audiences] + [each.target for each in plan.attributes]
+    for field in _twice(targets):
+        yield f"{field} is written by two audiences or attributes; give each a field of its own"
+    for field in dict.fromkeys(targets):
+        if field not in _WRITABLE:
+            yield f"{field!r} is no prospect field that can be written{nearest(field, _WRITABLE)}"
+
+
+def _twice(keys: Iterable[_Key]) -> list[_Key]:
+    return [key for key, count in Counter(keys).items() if count > 1]
+
+
+def _json(value: object) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError as problem:
+        raise ValueError(f"{value!r} cannot be written to a field: {problem}") from None
