@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindow
+from apache_beam.typehints import with_input_types
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.clock import micros, steady
@@ -37,6 +39,7 @@ class CoalesceResult(NamedTuple):
     outcomes: tuple[PCollection[Outcome], ...]
 
 
+@with_input_types(list[Change])
 @dataclass
 class Coalesce(beam.PTransform):
     """Merges the changes of each prospect into one patch of the newest value a field.
@@ -50,11 +53,21 @@ class Coalesce(beam.PTransform):
       hold_seconds: the delay that an unbounded run adds, at most.
       remember_seconds: how long an unbounded run remembers a prospect it hears nothing of.
       clock: seconds since the epoch.
+
+    Raises:
+      ValueError: one of them is negative.
     """
 
     hold_seconds: float = 5.0
     remember_seconds: float = 30 * 86400.0
     clock: Callable[[], float] = steady
+
+    def __post_init__(self) -> None:
+        if not (self.hold_seconds >= 0 and self.remember_seconds >= 0):
+            raise ValueError(
+                f"hold_seconds is {self.hold_seconds} and remember_seconds is "
+                f"{self.remember_seconds}; each must be 0 or more"
+            )
 
     def expand(self, changes: PCollection[Sequence[Change]]) -> CoalesceResult:
         """PCollection[Sequence[Change]] to `CoalesceResult`."""
@@ -83,6 +96,13 @@ class Coalesce(beam.PTransform):
         ).with_output_types(Patch, outcomes=Outcome)
         held = by_key | "Hold" >> hold.with_outputs("outcomes", main="patches")
         return CoalesceResult(held.patches, (held.outcomes,))
+
+    def display_data(self) -> dict[str, Any]:
+        """What runners show of it."""
+        return {
+            "hold_seconds": DisplayDataItem(self.hold_seconds, label="Seconds held"),
+            "remember_seconds": DisplayDataItem(self.remember_seconds, label="Seconds remembered"),
+        }
 
 
 class Tally:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.display import DisplayDataItem
+from apache_beam.typehints import with_input_types
 
 from transforms.clock import micros, steady
 from transforms.elements import REJECTED, Change, Outcome
@@ -28,6 +30,7 @@ class MapResult(NamedTuple):
     outcomes: PCollection[Outcome]
 
 
+@with_input_types(Arrived)
 @dataclass
 class Map(beam.PTransform):
     """Maps what arrived to the fields of prospects, as the plan says.
@@ -45,6 +48,17 @@ class Map(beam.PTransform):
             list[Change], outcomes=Outcome
         ).with_outputs("outcomes", main="changes")
         return MapResult(mapped.changes, mapped.outcomes)
+
+    def display_data(self) -> dict[str, Any]:
+        """What runners show of it; no secret is in a plan."""
+        plan = self.plan
+        written = [f"{each.name} → {each.field}" for each in plan.audiences]
+        written += [f"{each.source} → {each.target}" for each in plan.attributes]
+        users = ", ".join(user.name for user in plan.users)
+        return {
+            "fields": DisplayDataItem(", ".join(written), label="Audiences and attributes"),
+            "users": DisplayDataItem(users, label="Outreach users"),
+        }
 
 
 class MapDoFn(beam.DoFn):

@@ -38,7 +38,7 @@ from transforms.outreach.allotment import Allotment
 from transforms.outreach.desk import Access, Desk
 from transforms.outreach.queue import Queue
 from transforms.outreach.sender import Delivery
-from transforms.patch import Tally, deferred, superseded
+from transforms.sent import Tally, deferred, superseded
 
 TURN_REQUESTS = 200
 """Requests granted at a time: what Outreach answers in a few seconds."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.display import DisplayDataItem
+from apache_beam.typehints import with_input_types
 
 from transforms.clock import micros, steady
 from transforms.coders import register
@@ -105,6 +107,7 @@ class ParseResult(NamedTuple):
     dead_letters: PCollection[DeadLetter]
 
 
+@with_input_types(Block)
 @dataclass
 class Parse(beam.PTransform):
     """Parses blocks, as many at once as there are; see `parse`.
@@ -126,6 +129,14 @@ class Parse(beam.PTransform):
             "dead_letters", main="arrived"
         )
         return ParseResult(parsed.arrived, parsed.dead_letters)
+
+    def display_data(self) -> dict[str, Any]:
+        """What runners show of it."""
+        sources = ", ".join(self.sources)
+        return {
+            "identity": DisplayDataItem(self.identity, label="Namespace of the OutreachId"),
+            "attributes": DisplayDataItem(sources, label="Attributes").drop_if_default(""),
+        }
 
 
 class ParseDoFn(beam.DoFn):

@@ -13,20 +13,24 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
-from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindow
+from apache_beam.typehints import with_input_types
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.budget import Budget
 from transforms.clock import micros, steady
 from transforms.coders import register
-from transforms.elements import DEFERRED, DELIVERED, OUTCOMES, SUPERSEDED, Change, Outcome, Patch
+from transforms.elements import DELIVERED, Outcome, Patch
 from transforms.lanes import key_of, lane_of
+from transforms.outreach.address import checked_base_url
 from transforms.outreach.allotment import Allotment
 from transforms.outreach.desk import Access, Desk, Watch
 from transforms.outreach.sender import Delivery
+from transforms.pace import PaceDoFn
+from transforms.sent import Tally, deferred
+from transforms.windows import globally
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class PatchResult(NamedTuple):
     kept: PCollection[Kept] | None
 
 
+@with_input_types(Patch)
 @dataclass
 class PatchProspects(beam.PTransform):
     """Sends each patch to Outreach, once or as often as it takes.
@@ -87,13 +92,18 @@ class PatchProspects(beam.PTransform):
     repeats its requests; they carry absolute values, so that changes nothing. A user is one
     key, or `Delivery.lanes` keys where the input is unbounded: in parallel there are as many.
 
+    Whatever the windows of the input, the outputs are in the global one.
+
     Attributes:
-      base_url: of the API, without a trailing slash.
+      base_url: of the API.
       accesses: the users; a patch of any other fails the bundle.
       delivery: how patches are sent.
       watch: see `Watch`; picklable.
       outlet: gives what a bounded stage sends with; None for one of its own. Picklable.
       clock: seconds since the epoch.
+
+    Raises:
+      ValueError: there is no user, two have one name, or no token must be sent to the base_url.
     """
 
     base_url: str
@@ -103,8 +113,15 @@ class PatchProspects(beam.PTransform):
     outlet: Callable[[], Outlet] | None = None
     clock: Callable[[], float] = steady
 
+    def __post_init__(self) -> None:
+        self.base_url = checked_base_url(self.base_url)
+        names = [access.name for access in self.accesses]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"users are named {names}; give at least one, each named differently")
+
     def expand(self, patches: PCollection[Patch]) -> PatchResult:
         """PCollection[Patch] to `PatchResult`."""
+        patches = globally(patches)
         lanes = 1 if patches.is_bounded else self.delivery.lanes
         by_key = beam.Map(by_lane, lanes).with_output_types(tuple[str, Patch])
         by_user = patches | "ByUser" >> by_key
@@ -119,13 +136,21 @@ class PatchProspects(beam.PTransform):
             typed = beam.ParDo(deliver).with_output_types(Outcome, kept=Kept)
             sent = grouped | "Deliver" >> typed.with_outputs("kept", main="outcomes")
             return PatchResult(sent.outcomes, sent.kept)
-        from transforms.pace import PaceDoFn  # noqa: PLC0415 - it builds upon this module
-
         pace = PaceDoFn(self.base_url, self.accesses, self.delivery, self.clock)
         outcomes = by_user | "Pace" >> beam.ParDo(pace).with_output_types(Outcome)
         return PatchResult(outcomes, None)
 
+    def display_data(self) -> dict[str, Any]:
+        """What runners show of it; no secret, for the users hold none."""
+        users = ", ".join(access.name for access in self.accesses)
+        return {
+            "base_url": DisplayDataItem(self.base_url, label="Outreach"),
+            "users": DisplayDataItem(users, label="Outreach users"),
+            "in_flight": DisplayDataItem(self.delivery.in_flight, label="Requests in flight"),
+        }
 
+
+@with_input_types(Patch)
 class Rehearse(beam.PTransform):
     """Takes the place of `PatchProspects` in a dry run: every patch would have been delivered."""
 
@@ -215,67 +240,6 @@ class DeliverDoFn(beam.DoFn):
                 kept = Kept(settled.user, problem, settled.patches)
                 yield TaggedOutput("kept", _windowed(kept))
         self._tally.desk(outlet.desk)
-
-
-class Tally:
-    """This stage's counters: patches and changes in; changes out, by what became of them."""
-
-    def __init__(self) -> None:
-        self._in_patches = Metrics.counter("patch", "in-patches")
-        self._in_changes = Metrics.counter("patch", "in-changes")
-        self._out = {name: Metrics.counter("patch", f"out-{name}") for name in OUTCOMES}
-        self._out_kept = Metrics.counter("patch", "out-kept")
-        self._requests = Metrics.counter("patch", "requests")
-        self._throttled = Metrics.counter("patch", "throttled")
-        self._signal = ThrottlingSignaler(namespace="patch")
-        self._told = (0, 0, 0.0)
-
-    def begin(self, desk: Desk) -> None:
-        """What a desk spent before is not this stage's."""
-        self._told = (desk.requests, desk.throttled, desk.throttled_seconds)
-
-    def arrived(self, patches: Sequence[Patch]) -> None:
-        """Counts what is to be sent."""
-        self._in_patches.inc(len(patches))
-        self._in_changes.inc(sum(len(patch.changes) for patch in patches))
-
-    def each(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-        """Counts outcomes on their way."""
-        for outcome in outcomes:
-            self._out[outcome.outcome].inc(len(outcome.changes))
-            yield outcome
-
-    def kept(self, patches: Sequence[Patch]) -> None:
-        """Counts changes that wait for a mended credential."""
-        self._out_kept.inc(sum(len(patch.changes) for patch in patches))
-
-    def desk(self, desk: Desk) -> None:
-        """Counts what a desk spent since it was last counted."""
-        requests, throttled, seconds = self._told
-        self._requests.inc(desk.requests - requests)
-        self._throttled.inc(desk.throttled - throttled)
-        # The name by which runners know waiting from load.
-        whole = int(desk.throttled_seconds - seconds)
-        self._signal.signal_throttled(whole)
-        # The part of a second that is left is told with the next.
-        self._told = (desk.requests, desk.throttled, seconds + whole)
-
-
-def deferred(
-    patches: Iterable[Patch],
-    now: float,
-    detail: str = "the job was drained before it could be sent",
-) -> Iterator[Outcome]:
-    """The outcome of what was not sent, as when the job was drained, if there is any."""
-    changes = [change for patch in patches for change in patch.changes]
-    if changes:
-        yield Outcome(DEFERRED, changes, micros(now), DEFERRED, detail)
-
-
-def superseded(changes: Sequence[Change], now: float) -> Iterator[Outcome]:
-    """The outcome of changes that were overtaken in the queue, if there are any."""
-    if changes:
-        yield Outcome(SUPERSEDED, changes, micros(now))
 
 
 def _place(patch: Patch) -> int:
