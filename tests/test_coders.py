@@ -23,12 +23,13 @@ from transforms.elements import (
     MembershipChange,
     Outcome,
     Patch,
+    Receipt,
 )
 from transforms.fold import Known
 from transforms.parse import Arrived
 
 ELEMENTS = [
-    *(Block, MembershipChange, AttributeChange, Change, Patch, Outcome, DeadLetter),
+    *(Block, MembershipChange, AttributeChange, Change, Patch, Outcome, Receipt, DeadLetter),
     *(Known, Arrived),
 ]
 CHANGE = Change(

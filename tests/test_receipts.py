@@ -19,7 +19,13 @@ from transforms.elements import (
     Outcome,
 )
 from transforms.parse import parse
-from transforms.receipts import dead_letter_line, dead_letters, receipts
+from transforms.receipts import (
+    dead_letter_line,
+    dead_letters,
+    receipt_line,
+    receipts,
+    receipts_of,
+)
 
 TEXT = st.text(max_size=12)
 MOMENTS = st.integers(0, 4_000_000_000_000_000)
@@ -54,9 +60,13 @@ def changes(draw: st.DrawFn) -> Change:
 def test_a_receipt_is_json_and_says_all_of_a_change_and_its_outcome(
     ended: list[Change], outcome: str, reason: str | None, user: str | None, moment: int
 ) -> None:
-    written = receipts(Outcome(outcome, ended, moment, reason, "why", 404, user))
+    settled = Outcome(outcome, ended, moment, reason, "why", 404, user)
+    written = receipts(settled)
 
     assert len(written) == len(ended)
+    alone = [json.loads(receipt_line(receipt)) for receipt in receipts_of(settled)]
+    assert alone == [json.loads(line) for line in written]
+    assert [list(each) for each in alone] == [list(json.loads(line)) for line in written]
     for line, change in zip(written, ended, strict=True):
         receipt = json.loads(line)
         assert receipt["change_id"] == change.change_id

@@ -32,6 +32,7 @@ from transforms.elements import (
     MembershipChange,
     Outcome,
     Patch,
+    Receipt,
 )
 from transforms.fold import Known
 
@@ -94,6 +95,7 @@ for _element in (
     Change,
     Patch,
     Outcome,
+    Receipt,
     DeadLetter,
     Known,
 ):

@@ -150,6 +150,36 @@ class Outcome(NamedTuple):
     user: str | None = None
 
 
+class Receipt(NamedTuple):
+    """What became of one change.
+
+    Attributes:
+      change_id: of the change.
+      outreach_id: the prospect.
+      segment: the audience's id; None for a profile attribute.
+      field: the prospect attribute that it was for.
+      value: JSON text.
+      event_time: of the change; None if it had none.
+      outcome: one of `OUTCOMES`.
+      reason: a code that says why, where the outcome alone does not.
+      http_status: of the answer that decided it, if one did.
+      user: name of the Outreach user who sent the request, if one was sent.
+      recorded_at: when that was known.
+    """
+
+    change_id: str
+    outreach_id: int
+    segment: str | None
+    field: str
+    value: str
+    event_time: int | None
+    outcome: str
+    reason: str | None
+    http_status: int | None
+    user: str | None
+    recorded_at: int
+
+
 class DeadLetter(NamedTuple):
     """What could not be read or delivered, kept so that `replay` can take it again.
 

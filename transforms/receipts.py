@@ -10,8 +10,10 @@ import apache_beam as beam
 import orjson
 from apache_beam.metrics import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.transforms.display import DisplayDataItem
+from apache_beam.typehints import with_input_types
 
-from transforms.elements import DEFERRED, OUTCOMES, REJECTED, Change, DeadLetter, Outcome
+from transforms.elements import DEFERRED, OUTCOMES, REJECTED, Change, DeadLetter, Outcome, Receipt
 from transforms.times import format_time
 
 
@@ -42,6 +44,37 @@ def receipts(outcome: Outcome) -> list[bytes]:
             f'"event_time":{time},{end}'.encode()
         )
     return written
+
+
+def receipts_of(outcome: Outcome) -> Iterator[Receipt]:
+    """The receipt of each change, as an element."""
+    for change in outcome.changes:
+        yield Receipt(
+            change.change_id,
+            change.outreach_id,
+            change.segment,
+            change.field,
+            change.value,
+            change.event_time,
+            outcome.outcome,
+            outcome.reason,
+            outcome.http_status,
+            outcome.user,
+            outcome.recorded_at,
+        )
+
+
+def receipt_line(receipt: Receipt) -> bytes:
+    """A receipt as a JSON object without a line end."""
+    time = receipt.event_time
+    return orjson.dumps(
+        {
+            **receipt._asdict(),
+            "value": orjson.Fragment(receipt.value),
+            "event_time": None if time is None else format_time(time),
+            "recorded_at": format_time(receipt.recorded_at),
+        }
+    )
 
 
 def _json(value: str | None) -> str:
@@ -104,6 +137,7 @@ class ReceiptsResult(NamedTuple):
     dead_letters: PCollection[DeadLetter]
 
 
+@with_input_types(Outcome)
 @dataclass
 class Receipts(beam.PTransform):
     """Makes of outcomes a receipt a change, and a dead letter a change not delivered.
@@ -120,6 +154,10 @@ class Receipts(beam.PTransform):
             list[bytes], dead_letters=DeadLetter
         ).with_outputs("dead_letters", main="receipts")
         return ReceiptsResult(written.receipts, written.dead_letters)
+
+    def display_data(self) -> dict[str, Any]:
+        """What runners show of it."""
+        return {"written": DisplayDataItem(self.written, label="Receipts are written")}
 
 
 class ReceiptsDoFn(beam.DoFn):
