@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -351,6 +352,19 @@ def test_what_could_not_be_parsed_is_read_as_itself() -> None:
         letter = {"stage": "parse", "reason": "not_json", "payload": payload}
         assert read(letter).memberships == read(text.encode()).memberships
     assert memberships(read([letter, letter])) == memberships(read(flat())) * 2
+
+
+def test_a_payload_may_be_the_text_of_its_object_as_a_table_holds_it() -> None:
+    refused = delivered()
+    as_text = {**refused, "payload": orjson.dumps(refused["payload"]).decode()}
+    assert memberships(read(as_text)) == memberships(read(refused))
+    assert refusal(read({**refused, "payload": "{"})).reason == "unknown_shape"
+
+    packed = {"base64": b64encode(orjson.dumps(flat())).decode()}
+    letter = {"stage": "parse", "reason": "not_json", "payload": orjson.dumps(packed).decode()}
+    assert memberships(read(letter)) == memberships(read(flat()))
+    more = orjson.dumps({**packed, "more": 1}).decode()
+    assert refusal(read({**letter, "payload": more})).payload == orjson.dumps(more).decode()
 
 
 def test_letters_within_letters_are_unpacked_to_a_depth() -> None:

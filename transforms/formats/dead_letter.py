@@ -6,7 +6,8 @@
                  "namespace": null, "origin": "realized", "event_time": null, "change_id": "…"}}
 
 What arrived is a string, ``{"base64": "…"}`` where it was no UTF-8, or, where a person has
-mended it in place, the record itself.
+mended it in place, the record itself. The objects may be strings of JSON, too, as they are
+where letters went through a table whose columns have one type each.
 """
 
 from __future__ import annotations
@@ -43,11 +44,30 @@ def read(record: dict[str, Any], reading: Reading) -> bytes | None:
     """See `Format`; of stage ``parse`` returns what arrived, of ``deliver`` adds the change."""
     payload = record["payload"]
     if record["stage"] == "parse":
-        return _arrival(payload)
+        return _arrival(_packed(payload))
+    payload = _object(payload)
     if type(payload) is not dict:
         raise Refused("unknown_shape", f"payload is {shown(payload)}; it must be the patch refused")
     _read_change(payload, reading)
     return None
+
+
+def _object(payload: object) -> object:
+    """The object that a string spells, if it spells one; else the payload itself."""
+    if type(payload) is str and payload.lstrip().startswith("{"):
+        try:
+            return orjson.loads(payload)
+        except ValueError:
+            return payload
+    return payload
+
+
+def _packed(payload: object) -> object:
+    """What arrived, out of the JSON of ``{"base64": "…"}``, which is no record itself."""
+    if type(payload) is str and payload.startswith('{"base64":'):
+        found = _object(payload)
+        return found if type(found) is dict and found.keys() == {"base64"} else payload
+    return payload
 
 
 def _arrival(payload: object) -> bytes:
