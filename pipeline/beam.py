@@ -1,0 +1,32 @@
+"""A destination file, for a Beam pipeline of one's own."""
+
+from __future__ import annotations
+
+from pipeline.destination import load_destination
+from pipeline.job import Place, delivery_of, plan_of
+from transforms.write import WriteToOutreach
+
+
+def write_to_outreach(path: str) -> WriteToOutreach:
+    """The transform that does all that a destination file says, for a pipeline of one's own.
+
+    Of `guard` and `alerts`, which need a ledger, it does nothing.
+
+    Args:
+      path: of a destination file, local or wherever Beam's FileSystems read.
+
+    Raises:
+      ConfigurationError: the file cannot be read or used; see `load_destination`.
+    """
+    destination = load_destination(path)
+    plan, place = plan_of(destination), Place.of(destination)
+    return WriteToOutreach(
+        users=place.accesses,
+        audiences=plan.audiences,
+        attributes=plan.attributes,
+        identity=plan.identity,
+        base_url=place.base_url,
+        delivery=delivery_of(destination),
+        hold_seconds=destination.delivery.hold_seconds,
+        remember_seconds=destination.delivery.remember_days * 86400.0,
+    )
