@@ -1,61 +1,69 @@
-"""Measures, prints a table, and writes it to benchmarks/results.md."""
+"""Measures, prints a table, and writes it to benchmarks/results.md.
+
+Usage: python -m benchmarks [MODULE …]; without one, all modules.
+"""
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import os
 import platform
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import faults, speed, thrift
+from benchmarks import always_on, faults, page, speed, thrift
 from benchmarks.measure import Result
 
 RESULTS = Path(__file__).with_name("results.md")
-MEASUREMENTS = (
-    thrift.patches_per_prospect,
-    faults.waste,
-    faults.recovery,
-    speed.throughput,
-    speed.stages,
-)
+MODULES: Mapping[str, Sequence[Callable[[Path], list[Result]]]] = {
+    "thrift": (thrift.patches_per_prospect,),
+    "faults": (faults.waste, faults.recovery),
+    "speed": (speed.throughput, speed.stages),
+    "always_on": (always_on.inbox, always_on.loop, always_on.latency, always_on.backlog),
+}
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=", ".join(MODULES))
+    chosen = parser.parse_args(arguments).modules or list(MODULES)
+    unknown = [name for name in chosen if name not in MODULES]
+    if unknown:
+        parser.error(f"there is no module {', '.join(unknown)}; there are {', '.join(MODULES)}")
     console = Console()
-    results: list[Result] = []
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        for measurement in MEASUREMENTS:
-            console.print(f"[dim]{measurement.__module__}.{measurement.__name__} …[/]")
-            results += measurement(Path(folder))
-    table = Table("", "measured", "aim", "")
-    for result in results:
-        table.add_row(result.name, result.figure, result.aim, "" if result.met else "missed")
-    console.print(table)
-    RESULTS.write_text(written(results), encoding="utf-8")
+    shown = Table("", "measured", "aim", "")
+    for name in chosen:
+        results: list[Result] = []
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            for measurement in MODULES[name]:
+                console.print(f"[dim]{name}.{measurement.__name__} …[/]")
+                results += measurement(Path(folder))
+        for result in results:
+            shown.add_row(result.name, result.figure, result.aim, result.verdict)
+        keep(
+            name, page.table(results, f"{today()}: {machine()}; {time.monotonic() - began:,.0f} s.")
+        )
+    console.print(shown)
 
 
-def written(results: list[Result]) -> str:
-    """The results as a page."""
-    today = dt.datetime.now(tz=dt.UTC).date()
-    lines = [
-        "# Measured",
-        "",
-        f"By `make bench` on {today}: {machine()}.",
-        "Each figure is a ratio within that run; whole processes, from start to end.",
-        "",
-        "| what | measured | aim | |",
-        "|---|---:|---:|---|",
-    ]
-    lines += [
-        f"| {result.name} | {result.figure} | {result.aim} | {'' if result.met else 'missed'} |"
-        for result in results
-    ]
-    return "\n".join(lines) + "\n"
+def keep(name: str, made: str) -> None:
+    """Puts a module's table into the page; those of others stay as they are."""
+    before = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+    RESULTS.write_text(
+        page.written(MODULES, {**page.sections(before), name: made}), encoding="utf-8"
+    )
+
+
+def today() -> dt.date:
+    return dt.datetime.now(tz=dt.UTC).date()
 
 
 def machine() -> str:
@@ -75,4 +83,4 @@ def machine() -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

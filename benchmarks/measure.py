@@ -25,13 +25,18 @@ class Result:
       name: what was measured.
       figure: what came out, with its unit.
       aim: what it should be.
-      met: whether it is.
+      met: whether it is; None where it could not be measured.
     """
 
     name: str
     figure: str
     aim: str
-    met: bool
+    met: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """Nothing where the aim is met, else a word."""
+        return {True: "", False: "missed", None: "not measured"}[self.met]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,12 @@ def sandbox(*arguments: str) -> Iterator[str]:
 
 
 def destination(
-    folder: Path, url: str, audiences: Mapping[str, int], *, requests: int = 1_000_000
+    folder: Path,
+    url: str,
+    audiences: Mapping[str, int],
+    *,
+    requests: int = 1_000_000,
+    hold_seconds: float = 5.0,
 ) -> str:
     """Writes a destination file for a sandbox; `audiences` is segment to field number."""
     path = folder / "destination.yaml"
@@ -109,6 +119,7 @@ def destination(
             {
                 "name": "bench",
                 "outreach": {"base_url": url},
+                "delivery": {"hold_seconds": hold_seconds},
                 "users": [
                     {
                         "name": "ops",

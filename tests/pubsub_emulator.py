@@ -82,9 +82,10 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
-    """A running Pub/Sub."""
+    """A running Pub/Sub: where it listens, and which one it is."""
 
     address: str
+    name: str
 
     @property
     def variables(self) -> Mapping[str, str]:
@@ -115,12 +116,14 @@ class Emulator:
 def running_emulator() -> Iterator[Emulator | None]:
     """A Pub/Sub for as long as the ``with`` block lasts; None where none can be had."""
     with ExitStack() as stack:
-        address = os.environ.get("PUBSUB_EMULATOR_HOST")
-        if address is None and (program := _component()) is not None:
-            address = stack.enter_context(_gcloud(program))
-        if address is None and (server := _built()) is not None:
-            address = stack.enter_context(_pstest(server))
-        yield None if address is None else Emulator(address)
+        if (address := os.environ.get("PUBSUB_EMULATOR_HOST")) is not None:
+            yield Emulator(address, "the one that PUBSUB_EMULATOR_HOST names")
+        elif (program := _component()) is not None:
+            yield Emulator(stack.enter_context(_gcloud(program)), "Google's emulator")
+        elif (server := _built()) is not None:
+            yield Emulator(stack.enter_context(_pstest(server)), "Google's in-memory server")
+        else:
+            yield None
 
 
 @pytest.fixture(scope="session")
