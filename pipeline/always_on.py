@@ -135,7 +135,7 @@ def keep_on(
     """
     while not bell.stopped:
         try:
-            busy = loop.take_in_messages()
+            busy = loop.take_in_messages(lambda: bell.stopped)
             busy |= not bell.stopped and loop.deliver()
             outputs.write()
             look_after()

@@ -30,7 +30,7 @@ from transforms.outreach.sender import Delivery
 from transforms.patch import Outlet
 
 ARRIVALS = 20_000
-"""Messages taken in by one run, at most."""
+"""Messages taken in between two turns, at most."""
 TURN_SECONDS = 5.0
 """What a turn aims to take where something may arrive meanwhile, which waits for its end."""
 PATCHES_LEAST = 600
@@ -101,12 +101,16 @@ class Loop:
         """Closes the connections to Outreach."""
         self._desk.close()
 
-    def take_in_messages(self) -> bool:
-        """Takes in what is in the inbox; returns whether anything was."""
-        live = self._take_in_lane(LIVE, ARRIVALS)
+    def take_in_messages(self, stopped: Callable[[], bool] = lambda: False) -> bool:
+        """Takes in what is in the inbox, or some of it; returns whether anything was.
+
+        Args:
+          stopped: whether to leave the rest there.
+        """
+        live = self._take_in_lane(LIVE, ARRIVALS, stopped)
         # However many live ones come, the backfill's are not left in the inbox.
         share = max(ARRIVALS - live, ARRIVALS // BACKFILL_SHARE)
-        return self._take_in_lane(BACKFILL, share) + live > 0
+        return self._take_in_lane(BACKFILL, share, stopped) + live > 0
 
     @contextmanager
     def taking_in(self, blocks: Sequence[Block], lane: int) -> Iterator[sqlite3.Connection]:
@@ -208,12 +212,16 @@ class Loop:
                 micros(now + longest),
             )
 
-    def _take_in_lane(self, lane: int, most: int) -> int:
-        blocks, places = inbox.next_arrivals(self._ledger, lane, most)
-        if blocks:
+    def _take_in_lane(self, lane: int, most: int, stopped: Callable[[], bool]) -> int:
+        done = 0
+        while done < most and not stopped():
+            blocks, places = inbox.next_arrivals(self._ledger, lane, most - done)
+            if not blocks:
+                break
             with self.taking_in(blocks, lane):
                 inbox.taken_in(self._ledger, places)
-        return len(places)
+            done += len(places)
+        return done
 
     def _send(self, given: dict[Account, queue.Turns], began: float) -> None:
         job = self._job

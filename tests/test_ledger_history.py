@@ -66,6 +66,25 @@ def test_messages_are_taken_in_by_lane_in_the_order_of_arrival(ledger: sqlite3.C
     assert (block.published, block.message_id) == (NOW + 3, "m3")
 
 
+def test_no_more_bytes_are_read_at_once_than_memory_is_meant_for(
+    ledger: sqlite3.Connection,
+) -> None:
+    sizes = (3, 3, 3, 50, 0, 1)
+    receive(
+        ledger,
+        [Message("s", f"m{each}", NOW, LIVE, b"x" * size) for each, size in enumerate(sizes)],
+        NOW,
+    )
+
+    def taken(most: int) -> list[int]:
+        blocks, places = next_arrivals(ledger, LIVE, most, most_bytes=5)
+        with transaction(ledger):
+            taken_in(ledger, places)
+        return [len(line) for block in blocks for line in block.lines]
+
+    assert [taken(9), taken(9), taken(1), taken(9), taken(9)] == [[3, 3], [3, 50], [0], [1], []]
+
+
 def test_a_message_of_no_bytes_is_taken_in_like_any_other(ledger: sqlite3.Connection) -> None:
     receive(ledger, [Message("s", "empty", NOW, LIVE, b"")], NOW)
     _, places = next_arrivals(ledger, LIVE, 9)

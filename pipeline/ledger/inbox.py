@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from contextlib import closing
 from typing import NamedTuple
 
 from pipeline.ledger.store import transaction
@@ -14,6 +15,8 @@ BACKFILL = 1
 """Lanes: what is backfilled goes after what happens now."""
 BACKFILL_SHARE = 10
 """One in so many is of the backfill while live ones wait, lest it starve."""
+BYTES_AT_ONCE = 4 * 2**20
+"""Of bodies that are read together: what comes of them takes some ten times as much memory."""
 
 
 class Message(NamedTuple):
@@ -53,19 +56,33 @@ def receive(connection: sqlite3.Connection, messages: Iterable[Message], now: in
 
 
 def next_arrivals(
-    connection: sqlite3.Connection, lane: int, most: int
+    connection: sqlite3.Connection, lane: int, most: int, most_bytes: int = BYTES_AT_ONCE
 ) -> tuple[list[Block], list[int]]:
-    """The oldest messages of a lane that were not taken in, with their places in the inbox."""
-    rows: Sequence[tuple[int, str, str, int, bytes]] = connection.execute(
-        "SELECT place, source, message_id, published, body FROM inbox"
-        " WHERE body IS NOT NULL AND lane = ? ORDER BY place LIMIT ?",
-        (lane, most),
-    ).fetchall()
-    blocks = [
-        Block(source, place, [body], published=published, message_id=message_id)
-        for place, source, message_id, published, body in rows
-    ]
-    return blocks, [row[0] for row in rows]
+    """The oldest messages of a lane that were not taken in, with their places in the inbox.
+
+    Args:
+      connection: to the ledger.
+      lane: `LIVE` or `BACKFILL`.
+      most: how many messages.
+      most_bytes: of their bodies in all, but for the last one.
+    """
+    blocks: list[Block] = []
+    places: list[int] = []
+    size = 0
+    with closing(
+        connection.execute(
+            "SELECT place, source, message_id, published, body FROM inbox"
+            " WHERE body IS NOT NULL AND lane = ? ORDER BY place LIMIT ?",
+            (lane, most),
+        )
+    ) as rows:
+        for place, source, message_id, published, body in rows:
+            blocks.append(Block(source, place, [body], published=published, message_id=message_id))
+            places.append(place)
+            size += len(body)
+            if size >= most_bytes:
+                break
+    return blocks, places
 
 
 def taken_in(connection: sqlite3.Connection, places: Iterable[int]) -> None:
