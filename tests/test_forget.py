@@ -21,7 +21,7 @@ from tests.ledgers import NOW, arrive, become_members, deliver, member, new_ledg
 from tests.program import command, environment, replay, run, write_destination, write_lines
 from tests.pubsub_emulator import Channel, Emulator
 from tests.sandbox_client import wait_for
-from transforms.elements import REJECTED, Change, DeadLetter, Outcome
+from transforms.elements import DELIVERED, REJECTED, Change, DeadLetter, Outcome
 
 PROSPECT = 987_654_321_987
 MARK = "Zwetschgenknödel"
@@ -188,6 +188,23 @@ def test_the_command_says_what_went_and_what_it_cannot_reach(tmp_path: Path) -> 
     assert not (tmp_path / "none.db").exists()
 
 
+def test_an_answer_about_a_prospect_that_was_forgotten_meanwhile_is_kept_nowhere(
+    tmp_path: Path,
+) -> None:
+    with new_ledger(tmp_path) as ledger:
+        under_way = [member(7, "realized"), member(8, "realized")]
+        arrive(ledger, under_way)
+        with transaction(ledger):
+            forget(ledger, 7, again=True)
+        with transaction(ledger):
+            history.settle_sent(
+                ledger, [Outcome(DELIVERED, [each], NOW, user="ops") for each in under_way]
+            )
+        assert rows_of(ledger, 7) == 0
+        totals = history.totals(ledger)
+        assert (totals["changes"], totals["delivered"], totals["forgotten"]) == (2, 1, 1)
+
+
 def test_a_replay_adds_up_although_changes_of_it_were_forgotten(tmp_path: Path) -> None:
     def line(prospect: int) -> str:
         return f'{{"outreach_id": {prospect}, "segment": "a", "status": "realized"}}'
@@ -256,6 +273,7 @@ def test_what_a_running_job_has_under_way_is_forgotten_when_it_has_ended(
         finally:
             process.kill()
         with looked_at(str(tmp_path / "l.db")) as ledger:
+            assert history.totals(ledger)["delivered"] == 0, "it is counted once, as forgotten"
             assert rows_of(ledger, 7) == 0
             assert not forgetting.is_pending(ledger, 7)
 

@@ -10,6 +10,7 @@ from transforms.elements import (
     DELIVERED,
     REJECTED,
     UNCHANGED,
+    Change,
     DeadLetter,
     Outcome,
     Patch,
@@ -35,15 +36,16 @@ def doubt(connection: sqlite3.Connection, patches: Iterable[Patch]) -> None:
 def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
     """What became of patches: recorded, known, and no longer waited for; one transaction's part.
 
-    A field is known to hold a value once Outreach accepted it, or was read to hold it.
+    A field is known to hold a value once Outreach accepted it, or was read to hold it. What does
+    not wait any more was forgotten while it was under way: it was counted as that, and nothing is
+    to be kept of it.
     """
+    outcomes = [
+        outcome._replace(changes=[each for each in outcome.changes if _no_longer(connection, each)])
+        for outcome in outcomes
+    ]
     _know(connection, [each for each in outcomes if each.outcome in (DELIVERED, UNCHANGED)])
-    changes = [change for outcome in outcomes for change in outcome.changes]
-    prospects = {(change.outreach_id,) for change in changes}
-    connection.executemany(
-        "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?",
-        ((each.outreach_id, each.field, each.change_id) for each in changes),
-    )
+    prospects = {(change.outreach_id,) for outcome in outcomes for change in outcome.changes}
     connection.executemany(
         "DELETE FROM queue WHERE outreach_id = ?1"
         " AND NOT EXISTS (SELECT 1 FROM waiting WHERE outreach_id = ?1)",
@@ -186,6 +188,15 @@ def prune(
     )
     connection.execute("DELETE FROM replays WHERE position < ?", (kept_since,))
     return connection.total_changes - before
+
+
+def _no_longer(connection: sqlite3.Connection, change: Change) -> bool:
+    """Has a change wait no longer; returns whether it did."""
+    gone = connection.execute(
+        "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?",
+        (change.outreach_id, change.field, change.change_id),
+    )
+    return gone.rowcount > 0
 
 
 def _know(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> None:
