@@ -14,11 +14,12 @@ from pipeline.connection import HOST, PATH, WAIT_SECONDS, Connection, connect
 from pipeline.destination import Destination, DestinationError, load_destination
 from pipeline.destination_keys import BearerAuth, OAuth
 from pipeline.destination_values import redirect_uri as checked_redirect_uri
+from pipeline.job import application_of
 from pipeline.options import flag
 from pipeline.refusals import RefusalError, nearest
 from pipeline.statuses import failing_plainly
 from transforms.errors import ConfigurationError
-from transforms.outreach.oauth import OAuthAuth
+from transforms.outreach.secret_source import SecretSource
 
 
 def _redirect_uri(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
@@ -84,7 +85,7 @@ def connect_command(
         settings = oauth_of(plan, user, os.environ)
         connection = Connection(
             user=user,
-            auth=OAuthAuth(settings.client_id, settings.client_secret_env, settings.token_store),
+            auth=application_of(settings),
             base_url=plan.outreach.base_url,
             scopes=scope,
             redirect_uri=redirect_uri or (settings.redirect_uri if port is None else None),
@@ -126,7 +127,7 @@ def oauth_of(destination: Destination, name: str, environ: Mapping[str, str]) ->
                 raise DestinationError(error.path, mine) from None
         return auth
     source = (
-        f"its token comes from the environment variable {auth.token_env}"
+        f"its token comes from {SecretSource(auth.token_env, auth.token_file)}"
         if isinstance(auth, BearerAuth)
         else "it signs in for itself, with its private key"
     )

@@ -23,7 +23,6 @@ from pipeline.callback import Callback, listening, pasting
 from transforms.clock import steady
 from transforms.errors import ConfigurationError
 from transforms.outreach.client import OutreachClient
-from transforms.outreach.environment import read_variable
 from transforms.outreach.oauth import REQUEST_EVERY_SECONDS, OAuthAuth, OAuthCredential
 from transforms.outreach.scopes import allows, read_scopes
 from transforms.outreach.token_store import FileStore, TokenStore, open_store
@@ -84,7 +83,7 @@ async def connect(
       Trouble: the token endpoint cannot be reached.
     """
     # Before anybody is asked for anything: what would fail afterwards.
-    read_variable(connection.user, connection.auth.client_secret_env)
+    connection.auth.client_secret().read(connection.user)
     store = checked_store(connection.auth.token_store)
 
     async def wait(seconds: float) -> None:

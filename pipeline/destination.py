@@ -114,19 +114,19 @@ class Destination(Section):
           environ: the environment variables, such as ``os.environ``.
 
         Raises:
-          ConfigurationError: variables are missing or empty, or key files cannot be
-            read; names them all, with file and line.
+          ConfigurationError: variables are missing or empty, or files and secrets of
+            Secret Manager cannot be read; names them all, with file and line.
         """
         found: dict[str, SecretStr] = {}
         problems: list[Problem] = []
         for n, user in enumerate(self.users):
             match user.auth:
-                case BearerAuth(token_env=source):
-                    key, reading = "token_env", _variable(source, environ)
-                case OAuth(client_secret_env=source):
-                    key, reading = "client_secret_env", _variable(source, environ)
-                case S2SAuth(private_key_file=source):
-                    key, reading = "private_key_file", _private_key(source)
+                case BearerAuth(token_env=variable, token_file=file):
+                    key, reading = _either("token", variable, file, environ)
+                case OAuth(client_secret_env=variable, client_secret_file=file):
+                    key, reading = _either("client_secret", variable, file, environ)
+                case S2SAuth(private_key_file=file):
+                    key, reading = "private_key_file", _private_key(file)
             if isinstance(reading, SecretStr):
                 found[user.name] = reading
             else:
@@ -238,15 +238,34 @@ def _variable(name: str, environ: Mapping[str, str]) -> SecretStr | str:
     return SecretStr(value.strip())
 
 
-def _private_key(path: str) -> SecretStr | str:
-    """The file's text, or what is wrong with it."""
+def _either(
+    key: str, variable: str | None, file: str | None, environ: Mapping[str, str]
+) -> tuple[str, SecretStr | str]:
+    """The key by which a secret is given, and the secret, or what is wrong with it."""
+    if file is None:
+        return f"{key}_env", _variable(variable or "", environ)
+    reading = _stored(file, "secret", "put it there")
+    if isinstance(reading, SecretStr) and not reading.get_secret_value().strip():
+        reading = f"the secret is empty ({file}); put it there"
+    elif isinstance(reading, SecretStr):
+        reading = SecretStr(reading.get_secret_value().strip())
+    return f"{key}_file", reading
+
+
+def _stored(path: str, what: str, remedy: str) -> SecretStr | str:
+    """The text of a file or of a secret of Secret Manager, or what is wrong with it."""
     try:
-        text = open_store(path).read().decode("ascii")
+        return SecretStr(open_store(path).read().decode("ascii"))
     except ActivationError as error:
-        return f"the private key cannot be read ({path}); {error}"
+        return f"the {what} cannot be read ({path}); {error}"
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        return f"the private key cannot be read ({path}: {reason}); put the app's key there"
-    if "PRIVATE KEY-----" not in text:
+        return f"the {what} cannot be read ({path}: {reason}); {remedy}"
+
+
+def _private_key(path: str) -> SecretStr | str:
+    """The key in PEM, or what is wrong with it."""
+    reading = _stored(path, "private key", "put the app's key there")
+    if isinstance(reading, SecretStr) and "PRIVATE KEY-----" not in reading.get_secret_value():
         return f"the file holds no private key ({path}); it begins with -----BEGIN PRIVATE KEY-----"
-    return SecretStr(text)
+    return reading

@@ -12,12 +12,14 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from pipeline.destination_values import (
     BaseUrl,
     FilePath,
     Line,
     RedirectUri,
+    SecretPath,
     Variable,
     Webhook,
 )
@@ -43,6 +45,11 @@ class Section(BaseModel):
         return {k: v for k, v in data.items() if v is not None or k not in cls.model_fields}
 
 
+def _one_of(*keys: str) -> JsonDict:
+    """For the schema: exactly one of these keys is given."""
+    return {"oneOf": [{"required": [key]} for key in keys]}
+
+
 class Outreach(Section):
     """Which Outreach to write to; the real one where nothing is said."""
 
@@ -55,19 +62,30 @@ class Outreach(Section):
 
 
 class BearerAuth(Section):
-    """A ready-made access token, read from an environment variable."""
+    """A ready-made access token, which somebody else keeps fresh."""
+
+    model_config = ConfigDict(json_schema_extra=_one_of("token_env", "token_file"))
 
     type: Literal["bearer"] = Field(
         description="`bearer`: a ready-made access token.", examples=["bearer"]
     )
-    token_env: Variable = Field(
+    token_env: Variable | None = Field(
+        None,
         description="Name of the environment variable that holds the access token.",
         examples=["OUTREACH_TOKEN"],
+    )
+    token_file: SecretPath | None = Field(
+        None,
+        description="In its place: a file that holds the access token, or a secret of Google Secret"
+        " Manager.",
+        examples=["projects/my-project/secrets/outreach-token"],
     )
 
 
 class OAuth(Section):
     """An Outreach user who has connected by OAuth; tokens renew themselves."""
+
+    model_config = ConfigDict(json_schema_extra=_one_of("client_secret_env", "client_secret_file"))
 
     type: Literal["oauth"] = Field(
         description="`oauth`: a user who has connected by OAuth.", examples=["oauth"]
@@ -76,9 +94,16 @@ class OAuth(Section):
         description="The OAuth application's id, from Outreach's developer portal.",
         examples=["a1B2c3D4e5"],
     )
-    client_secret_env: Variable = Field(
+    client_secret_env: Variable | None = Field(
+        None,
         description="Name of the environment variable that holds the application's secret.",
         examples=["OUTREACH_CLIENT_SECRET"],
+    )
+    client_secret_file: SecretPath | None = Field(
+        None,
+        description="In its place: a file that holds the application's secret, or a secret of"
+        " Google Secret Manager.",
+        examples=["projects/my-project/secrets/outreach-client"],
     )
     token_store: FilePath = Field(
         description="File that keeps this user's tokens, beside the destination file."

@@ -8,9 +8,9 @@ wrong with a file is said at once. They pass over what is not shaped as it shoul
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, get_args
 
-from pipeline.destination_keys import Budget
+from pipeline.destination_keys import BearerAuth, Budget, OAuth
 from pipeline.destination_values import custom_number
 from pipeline.refusals import looks_secret, shown
 from pipeline.yaml_lines import Document, Path, Problem, spell
@@ -33,6 +33,7 @@ def secrets_written(document: Document) -> list[Problem]:
 def contradictions(document: Document) -> Iterator[Problem]:
     """What entries cannot have both: a field, an audience, a name, tokens, enough requests."""
     yield from _users(document)
+    yield from _sources(document)
     yield from _lanes(document)
     yield from _audiences(document)
     yield from _attributes(document)
@@ -105,6 +106,28 @@ def _users(document: Document) -> Iterator[Problem]:
                 "already taken by",
                 "give each user a file of its own",
             )
+
+
+def _sources(document: Document) -> Iterator[Problem]:
+    """Where a secret is said to be twice, or nowhere."""
+    for path, user in _entries(document, "users"):
+        auth = user.get("auth")
+        if not isinstance(auth, dict):
+            continue
+        for model, key in ((BearerAuth, "token"), (OAuth, "client_secret")):
+            if auth.get("type") not in get_args(model.model_fields["type"].annotation):
+                continue
+            variable, file = ((*path, "auth", f"{key}_{place}") for place in ("env", "file"))
+            given = [at for at in (variable, file) if auth.get(at[-1]) is not None]
+            if not given:
+                examples = model.model_fields[str(variable[-1])].examples or ()
+                example = f"for example {variable[-1]}: {', '.join(examples)}"
+                text = f"required and missing; add it, {example}"
+                yield Problem(document.line(variable), variable, text)
+            elif len(given) > 1:
+                line = document.line(variable)
+                text = f"{spell(variable)} on line {line} is in its place; write one of the two"
+                yield Problem(document.line(file), file, text)
 
 
 def _lanes(document: Document) -> Iterator[Problem]:

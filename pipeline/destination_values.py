@@ -67,6 +67,7 @@ def _looks_like_a_token(name: str) -> bool:
     return len(name) >= least and all(re.search(kind, name) for kind in kinds)
 
 
+_SECRET_NAME: Final = r"projects/[\w:.-]+/secrets/[A-Za-z0-9_-]{1,255}(/versions/latest)?"  # noqa: S105 - of a name
 _TOKEN: Final = 24
 _TOKEN_WITH_UNDERSCORES: Final = 40
 
@@ -75,10 +76,24 @@ def _beside(value: str, info: ValidationInfo) -> str:
     """Takes a relative path from the folder of the destination file, if that is known."""
     if not value.strip() or not value.isprintable():
         raise RefusalError("must be the path of a file", "for example ops-token.json")
+    if value.startswith(SECRET_PREFIX) and not re.fullmatch(_SECRET_NAME, value):
+        raise RefusalError(
+            "must be projects/PROJECT/secrets/SECRET, as Google Secret Manager names secrets",
+            "the latest version is read; write ./ before the path of a file",
+        )
     if "://" in value or value.startswith(SECRET_PREFIX):
         return value  # It is in no folder.
     folder = (info.context or {}).get("folder", "")
     return posixpath.join(folder, value) if "://" in folder else str(Path(folder, value))
+
+
+def _secret_path(value: str) -> str:
+    if re.fullmatch(r"[\w-]+", value) and _looks_like_a_token(value):
+        raise RefusalError(
+            "looks like a secret rather than the name of a file",
+            "put the secret into a file or into Google Secret Manager, and write its name here",
+        )
+    return value
 
 
 def _address(value: str) -> SplitResult:
@@ -149,6 +164,7 @@ _ONE_LINE: Final = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 Line = Annotated[str, StringConstraints(max_length=255, pattern=_ONE_LINE)]
 Variable = Annotated[str, AfterValidator(_variable)]
 FilePath = Annotated[str, AfterValidator(_beside)]
+SecretPath = Annotated[str, AfterValidator(_secret_path), AfterValidator(_beside)]
 MappingId = Annotated[
     int,
     BeforeValidator(_mapping_id),

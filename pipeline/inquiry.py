@@ -23,6 +23,7 @@ from transforms.outreach.auth import Credential
 from transforms.outreach.client import OutreachClient, Reply
 from transforms.outreach.replies import Fate, RateLimits, Verdict, classify, read_limits
 from transforms.outreach.scopes import allows, read_scopes
+from transforms.outreach.secret_source import SecretSource
 from transforms.outreach.setups import TYPES_PATH, FieldSetup, read_setups
 from transforms.outreach.token_store import open_store
 
@@ -227,8 +228,8 @@ class _Inquiry:
             case OAuth():
                 name = shlex.quote(self._user.name)
                 return f"run: outreach-activation connect --destination FILE --user {name}"
-            case BearerAuth(token_env=variable):
-                return f"put a token that has it into the environment variable {variable}"
+            case BearerAuth(token_env=variable, token_file=file):
+                return f"put a token that has it into {SecretSource(variable, file)}"
             case _:
                 return f"give {scope} to the app in Outreach's developer portal"
 

@@ -84,9 +84,16 @@ def budget_of(user: User) -> BudgetTerms:
 def auth_of(user: User) -> auth.Auth:
     """Where a user's credential is read from."""
     match user.auth:
-        case BearerAuth(token_env=variable):
-            return auth.BearerAuth(variable)
+        case BearerAuth() as bearer:
+            return auth.BearerAuth(bearer.token_env, bearer.token_file)
         case OAuth() as oauth:
-            return auth.OAuthAuth(oauth.client_id, oauth.client_secret_env, oauth.token_store)
+            return application_of(oauth)
         case s2s:
             return auth.S2SAuth(s2s.install_id, s2s.issuer, s2s.private_key_file)
+
+
+def application_of(oauth: OAuth) -> auth.OAuthAuth:
+    """Where the credential is read from of a user who has connected."""
+    return auth.OAuthAuth(
+        oauth.client_id, oauth.client_secret_env, oauth.token_store, oauth.client_secret_file
+    )

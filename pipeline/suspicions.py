@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from pipeline.destination import Destination
-from pipeline.destination_keys import BearerAuth, OAuth, S2SAuth, User
+from pipeline.destination_keys import BearerAuth, User
 from pipeline.destination_mapping import Audience
 from pipeline.yaml_lines import Path, Problem
 from transforms.outreach.token_store import SECRET_PREFIX
@@ -47,30 +47,28 @@ def _users(destination: Destination) -> Iterator[tuple[Path, str]]:
     for (n, one), (m, other) in combinations(enumerate(destination.users), 2):
         if isinstance(one.auth, BearerAuth) and one.auth == other.auth:
             yield (
-                ("users", m, "auth", "token_env"),
+                ("users", m, "auth", "token_file" if one.auth.token_env is None else "token_env"),
                 f"is the token of users[{n}] too; one Outreach user's budget is counted twice",
             )
 
 
 def _files(user: User, path: Path) -> Iterator[tuple[Path, str]]:
     """What is odd about the files that hold a user's credentials."""
-    match user.auth:
-        case OAuth(token_store=file):
-            key = "token_store"
-        case S2SAuth(private_key_file=file):
-            key = "private_key_file"
-        case _:
-            return
-    if file.startswith(SECRET_PREFIX):
-        return
+    for key in ("token_file", "client_secret_file", "token_store", "private_key_file"):
+        file = getattr(user.auth, key, None)
+        if file is not None and not file.startswith(SECRET_PREFIX):
+            yield from _file(user, file, (*path, key), key)
+
+
+def _file(user: User, file: str, path: Path, key: str) -> Iterator[tuple[Path, str]]:
     try:
         mode = os.stat(file).st_mode  # noqa: PTH116 - the path may be any text
     except (OSError, ValueError):
         if key == "token_store":
-            yield (*path, key), f"holds no tokens yet; run connect --user {user.name!r}"
+            yield path, f"holds no tokens yet; run connect --user {user.name!r}"
         return
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        yield (*path, key), f"can be read by others; run chmod 600 {file}"
+        yield path, f"can be read by others; run chmod 600 {file}"
 
 
 def _audiences(destination: Destination) -> Iterator[tuple[Path, str]]:

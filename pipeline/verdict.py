@@ -17,6 +17,7 @@ from pipeline.suspicions import requests_per_hour
 from pipeline.tables import print_rows
 from pipeline.yaml_lines import Problem, spell
 from transforms.errors import ConfigurationError
+from transforms.outreach.secret_source import SecretSource
 
 if TYPE_CHECKING:
     from pipeline.estimate import Estimate
@@ -124,10 +125,10 @@ def _audience(audience: Audience) -> Iterator[tuple[str, ...]]:
 
 def _user(user: User) -> tuple[str, ...]:
     match user.auth:
-        case BearerAuth(token_env=name):
-            source = f"token from the environment variable {name}"
-        case OAuth(client_secret_env=name, token_store=store):
-            source = f"secret from the environment variable {name}, tokens from {store}"
+        case BearerAuth(token_env=name, token_file=file):
+            source = f"token from {SecretSource(name, file)}"
+        case OAuth(client_secret_env=name, client_secret_file=file, token_store=store):
+            source = f"secret from {SecretSource(name, file)}, tokens from {store}"
         case s2s:
             source = f"private key from {s2s.private_key_file}"
     return user.name, f"{requests_per_hour(user):,.0f} an hour", source

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import grpc
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -31,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.sandbox_client import Clock, ask, patch
+from tests.secret_manager import PATH, Manager, secretmanager, serving
 from transforms.errors import ConfigurationError, CredentialError, Trouble
 from transforms.outreach.auth import (
     Auth,
@@ -85,11 +87,13 @@ class Ops:
         keeping: TokenStore | None = None,
         patience_seconds: float = 150.0,
         client_id: str = "app",
+        secret_file: str | None = None,
         url: str | None = None,
     ) -> None:
         self.slept: list[float] = []
         self._clock = clock
-        auth = OAuthAuth(client_id, SECRET_ENV, str(store))
+        variable = SECRET_ENV if secret_file is None else None
+        auth = OAuthAuth(client_id, variable, str(store), secret_file)
         self.credential = OAuthCredential(
             auth,
             "ops",
@@ -171,11 +175,72 @@ def test_a_bearer_token_that_is_refused_names_its_variable(monkeypatch: pytest.M
     assert "s3cr3t" not in str(raised.value)
 
 
+def test_a_bearer_token_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(" s3cr3t\n")
+    credential = BearerAuth(token_file=str(file)).credential("ops", "https://api.outreach.io")
+    assert asyncio.run(credential.token(0.0)) == "s3cr3t"
+    assert "s3cr3t" not in repr(credential)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"two words", b"\xc3\xbcmlaut", b"a\nb"])
+def test_a_file_without_a_token_is_named(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_bytes(content)
+    credential = BearerAuth(token_file=str(file)).credential("ops", "https://api.outreach.io")
+    with pytest.raises(CredentialError, match=f"the file {file}") as raised:
+        asyncio.run(credential.token(0.0))
+    assert raised.value.remedy
+
+
+def test_a_fresh_token_in_the_file_takes_the_place_of_one_that_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("stale")
+    credential = BearerAuth(token_file=str(file)).credential("ops", "https://api.outreach.io")
+    assert asyncio.run(credential.token(0.0)) == "stale"
+    with pytest.raises(CredentialError, match="put a fresh one into the file"):
+        asyncio.run(credential.refused("stale", 0.0))
+    file.write_text("fresh")
+    assert asyncio.run(credential.token(0.0)) == "stale"
+    asyncio.run(credential.refused("stale", 0.0))
+    assert asyncio.run(credential.token(0.0)) == "fresh"
+    file.write_text("fresher")
+    asyncio.run(credential.refused("stale", 0.0))  # a late answer
+    assert asyncio.run(credential.token(0.0)) == "fresh"
+
+
+def test_a_bearer_token_is_read_from_secret_manager(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = Manager()
+    credential = BearerAuth(token_file=PATH).credential("ops", "https://api.outreach.io")
+    with serving(manager) as client:
+        monkeypatch.setattr(secretmanager, "SecretManagerServiceClient", lambda: client)
+        with pytest.raises(CredentialError, match=f"the secret {PATH}"):
+            asyncio.run(credential.token(0.0))
+        manager.versions[1] = b"s3cr3t\n"
+        manager.failing = grpc.StatusCode.UNAVAILABLE
+        with pytest.raises(Trouble):
+            asyncio.run(credential.token(0.0))
+        manager.failing = None
+        assert asyncio.run(credential.token(0.0)) == "s3cr3t"
+    assert "s3cr3t" not in repr(credential)
+
+
+@pytest.mark.parametrize("given", [{}, {"token_env": "OPS_TOKEN", "token_file": "token"}])
+def test_a_secret_is_in_one_place(given: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError, match="name one"):
+        BearerAuth(**given)
+    with pytest.raises(ConfigurationError, match="name one"):
+        OAuthAuth("app", given.get("token_env"), "ops.json", given.get("token_file"))
+
+
 @pytest.mark.parametrize(
     "auth",
     [
         BearerAuth("OPS_TOKEN"),
+        BearerAuth(token_file="/nowhere/token"),
         OAuthAuth("app", SECRET_ENV, "/nowhere/ops.json"),
+        OAuthAuth("app", None, "/nowhere/ops.json", "/nowhere/secret"),
         S2SAuth("install", "issuer", "/nowhere/ops.pem"),
     ],
 )
@@ -587,6 +652,21 @@ def test_a_link_to_the_store_stays_a_link(tmp_path: Path) -> None:
     assert keeping.try_lock(0)
     assert not FileStore(str(tmp_path / "real" / "ops.json")).try_lock(0)
     keeping.unlock()
+
+
+def test_the_client_secret_may_be_in_a_file(
+    sandbox: Sandbox, store: Path, clock: Clock, tmp_path: Path
+) -> None:
+    file = tmp_path / "client-secret"
+    file.write_text(f"{SECRET}\n")
+    ops = Ops(sandbox, store, clock, secret_file=str(file))
+    asyncio.run(ops.credential.connect(consent(sandbox), BACK, clock()))
+    assert ops.token() == stored(store)["access_token"]
+    file.write_text("not-the-s3cr3t")
+    clock.now += 2 * HOURS
+    with pytest.raises(CredentialError, match=f"client_id.*the file {file}") as raised:
+        ops.token()
+    assert "s3cr3t" not in str(raised.value)
 
 
 def test_a_store_somewhere_else_is_refused() -> None:

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from pipeline.destination import destination_schema, load_destination
 from pipeline.destination_keys import BearerAuth, OAuth, S2SAuth
 from pipeline.yaml_lines import read_yaml
+from tests.secret_manager import Manager, secretmanager, serving
 from transforms.errors import ConfigurationError
 from transforms.outreach.fields import PROSPECT_FIELDS
 
@@ -194,6 +195,51 @@ def test_a_key_is_named_with_its_file_and_line(tmp_path: Path) -> None:
     assert destination.where(*at) == f"{path}:4: users[0].auth.token_env"
     assert destination.where("users", 0, "budget", "reserve").startswith(f"{path}:3: ")
     assert pickle.loads(pickle.dumps(destination)).where(*at) == destination.where(*at)  # noqa: S301 - our own
+
+
+@pytest.mark.parametrize("path", ["secret", "./projects/secret", "projects/p/secrets/ops"])
+def test_secrets_are_read_from_files_and_from_secret_manager(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    (tmp_path / "projects").mkdir()
+    for file in ("secret", "projects/secret"):
+        (tmp_path / file).write_text(" s3cr3t\n")
+    manager = Manager()
+    manager.versions[1] = b"s3cr3t\n"
+    text = SMALLEST.replace("token_env: OUTREACH_TOKEN", f"token_file: {path}").replace(
+        "audiences:",
+        "  - name: second\n    auth: {type: oauth, client_id: abc, token_store: second.json,"
+        f" client_secret_file: {path}}}\naudiences:",
+    )
+    destination = load_destination(write(tmp_path, text))
+    with serving(manager) as client:
+        monkeypatch.setattr(secretmanager, "SecretManagerServiceClient", lambda: client)
+        secrets = destination.secrets({})
+    assert {name: secret.get_secret_value() for name, secret in secrets.items()} == {
+        "ops": "s3cr3t",
+        "second": "s3cr3t",
+    }
+    assert "s3cr3t" not in repr(secrets)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "the secret cannot be read ({}: No such file or directory); put it there"),
+        (b"\n", "the secret is empty ({}); put it there"),
+        (b"\xff", "the secret cannot be read ({}: not a text file); put it there"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_named_with_its_line(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    path = write(tmp_path, SMALLEST.replace("token_env: OUTREACH_TOKEN", "token_file: token"))
+    with pytest.raises(ConfigurationError) as refused:
+        load_destination(path).secrets({})
+    where = f"{path}:4: users[0].auth.token_file: "
+    assert str(refused.value) == where + said.format(tmp_path / "token")
 
 
 def test_every_missing_variable_and_key_file_is_named_with_its_line(tmp_path: Path) -> None:

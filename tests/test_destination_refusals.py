@@ -318,6 +318,30 @@ USER = "      reserve: 500\n"
             "4: users[0].auth: has no type; add type: bearer, type: oauth or type: s2s",
         ),
         (
+            "token_env: OUTREACH_TOKEN",
+            "token_env: OUTREACH_TOKEN, token_file: t",
+            (
+                "4: users[0].auth.token_file: users[0].auth.token_env on line 4 is in its place;"
+                " write one of the two"
+            ),
+        ),
+        (
+            "token_env: OUTREACH_TOKEN",
+            "token_file: projects/p/secrets/t/versions/3",
+            (
+                "4: users[0].auth.token_file: must be projects/PROJECT/secrets/SECRET, as Google"
+                " Secret Manager names secrets (value hidden); the latest version is read;"
+            ),
+        ),
+        (
+            "{type: bearer, token_env: OUTREACH_TOKEN}",
+            "{type: oauth, client_id: a, token_store: t.json}",
+            (
+                "4: users[0].auth.client_secret_env: required and missing; add it, for example"
+                " client_secret_env: OUTREACH_CLIENT_SECRET"
+            ),
+        ),
+        (
             "type: bearer, token_env: OUTREACH_TOKEN",
             "type: oauth, client_id: a, client_secret_env: S",
             (
@@ -394,6 +418,7 @@ def test_two_users_may_not_keep_their_tokens_in_one_file(tmp_path: Path) -> None
         ("token_env: OUTREACH_TOKEN", "token_env: s3cr3t-t0ken", 4),
         ("token_env: OUTREACH_TOKEN", "token_env: s3cr3tAs3cr3tBs3cr3tCs3cr3t", 4),
         ("token_env: OUTREACH_TOKEN", f"token_env: s3cr3t_A{'s3cr3t' * 6}", 4),
+        ("token_env: OUTREACH_TOKEN", "token_file: s3cr3tAs3cr3t-Bs3cr3tCs3cr3t", 4),
         ("token_env: OUTREACH_TOKEN", "token_env: OUTREACH_TOKEN, clientSecret: s3cr3t", 4),
         ("token_env: OUTREACH_TOKEN", "token_env: OUTREACH_TOKEN, password: {is: s3cr3t}", 4),
         ("{type: bearer, token_env: OUTREACH_TOKEN}", "s3cr3t-t0ken", 4),

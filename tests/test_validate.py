@@ -211,6 +211,18 @@ def test_a_token_store_is_to_be_written_first_and_to_be_read_by_its_owner_alone(
     assert "warning" not in validate.text(text).err
 
 
+def test_a_token_in_a_file_is_shown_by_its_place_and_to_be_read_by_its_owner_alone(
+    validate: Validate, tmp_path: Path
+) -> None:
+    token = tmp_path / "ops-token"
+    token.write_text("s3cr3t", encoding="ascii")
+    token.chmod(0o644)
+    said = validate.text(GOOD.replace("token_env: OUTREACH_TOKEN", "token_file: ops-token"))
+    assert f"token from the file {token}" in said.err
+    assert f"users[0].auth.token_file: can be read by others; run chmod 600 {token}" in said.err
+    assert "s3cr3t" not in said.err
+
+
 def test_a_name_with_square_brackets_is_shown_as_it_is(validate: Validate) -> None:
     text = GOOD.replace("name: Enterprise audiences", "name: '[bold]a[/b] [x]'")
     said = validate.text(text.replace("name: Enterprise intent", "name: '[i]b[/]'"))

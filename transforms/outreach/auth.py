@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from transforms.errors import CredentialError
-from transforms.outreach.environment import read_variable
 from transforms.outreach.oauth import OAuthAuth, OAuthCredential
 from transforms.outreach.s2s import S2SAuth, S2SCredential
+from transforms.outreach.secret_source import SecretSource
 
 __all__ = [
     "Auth",
@@ -56,36 +57,60 @@ class Auth(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BearerAuth:
-    """A token that somebody else keeps fresh, in an environment variable."""
+    """A token that somebody else keeps fresh; either is given.
 
-    token_env: str
+    Attributes:
+      token_env: the environment variable that holds it.
+      token_file: the file or the secret of Secret Manager that does; see `SecretSource`.
+    """
+
+    token_env: str | None = None
+    token_file: str | None = None
+
+    def __post_init__(self) -> None:
+        self.source()
+
+    def source(self) -> SecretSource:
+        """Where the token is.
+
+        Raises:
+          ConfigurationError: both are given, or neither.
+        """
+        return SecretSource(self.token_env, self.token_file)
 
     def credential(self, user: str, base_url: str) -> BearerCredential:
         """See `Auth`; the token goes to no other address than its requests."""
         del base_url
-        return BearerCredential(user, self.token_env)
+        return BearerCredential(user, self.source())
 
 
 @dataclass(slots=True)
 class BearerCredential:
-    """See `BearerAuth`; the variable is read when the token is first asked for."""
+    """See `BearerAuth`; the token is read when it is first asked for, and when it is refused."""
 
     user: str
-    token_env: str
+    source: SecretSource
     _token: str = field(default="", repr=False)
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def token(self, now: float) -> str:
         """See `Credential`."""
         del now
         if not self._token:
-            self._token = read_variable(self.user, self.token_env)
+            async with self._turn:
+                if not self._token:
+                    self._token = await asyncio.to_thread(self.source.read, self.user)
         return self._token
 
     async def refused(self, token: str, now: float) -> None:
-        """See `Credential`; always raises."""
-        del token, now
-        raise CredentialError(
-            self.user,
-            "Outreach refuses its access token, which has expired or is not one",
-            f"put a fresh one into the environment variable {self.token_env}",
-        )
+        """See `Credential`; there is another where a fresh one was put in its place."""
+        del now
+        async with self._turn:
+            if self._token in ("", token):
+                self._token = await asyncio.to_thread(self.source.read, self.user)
+            if self._token == token:
+                raise CredentialError(
+                    self.user,
+                    "Outreach refuses its access token, which has expired or is not one",
+                    f"put a fresh one into {self.source}",
+                )

@@ -17,7 +17,7 @@ from typing import Final
 from transforms.errors import ActivationError, CredentialError, Trouble
 from transforms.outreach.client import OutreachClient, Reply
 from transforms.outreach.complaints import read_complaint
-from transforms.outreach.environment import read_variable
+from transforms.outreach.secret_source import SecretSource
 from transforms.outreach.token_store import TokenStore, open_store
 from transforms.outreach.tokens import Tokens
 
@@ -36,13 +36,27 @@ class OAuthAuth:
 
     Attributes:
       client_id: the application's.
-      client_secret_env: the environment variable that holds the application's secret.
+      client_secret_env: the environment variable that holds the application's secret; None where
+        `client_secret_file` is given.
       token_store: see `open_store`.
+      client_secret_file: the file or the secret of Secret Manager that does; see `SecretSource`.
     """
 
     client_id: str
-    client_secret_env: str
+    client_secret_env: str | None
     token_store: str
+    client_secret_file: str | None = None
+
+    def __post_init__(self) -> None:
+        self.client_secret()
+
+    def client_secret(self) -> SecretSource:
+        """Where the application's secret is.
+
+        Raises:
+          ConfigurationError: both places are given, or neither.
+        """
+        return SecretSource(self.client_secret_env, self.client_secret_file)
 
     def credential(self, user: str, base_url: str) -> OAuthCredential:
         """See `transforms.outreach.auth.Auth`."""
@@ -169,7 +183,7 @@ class OAuthCredential:
         return True
 
     async def _ask(self, form: Mapping[str, str], now: float, *, refresh_token: str) -> None:
-        secret = read_variable(self._user, self._auth.client_secret_env)
+        secret = await asyncio.to_thread(self._auth.client_secret().read, self._user)
         form = {"client_id": self._auth.client_id, "client_secret": secret, **form}
         retries = iter(_RETRY_SECONDS)
         while True:
@@ -225,8 +239,7 @@ class OAuthCredential:
                 raise CredentialError(
                     self._user,
                     f"Outreach does not know its OAuth application ({said})",
-                    "check client_id in the destination file and the environment variable "
-                    f"{self._auth.client_secret_env}",
+                    f"check client_id in the destination file and {self._auth.client_secret()}",
                 )
             case status if status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
                 return f"the token endpoint answered {status} ({said})"
