@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from pipeline.ledger.guard import describe
+from pipeline.ledger.guard import command, question
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.standing import Standing, User
 from pipeline.standing_json import Seen
@@ -27,11 +28,11 @@ def page(seen: Seen) -> RenderableType:
     parts += [
         f"[bold red]paused[/] {escape(user.paused)}" for user in standing.users if user.paused
     ]
-    parts += [
-        f"[bold red]held[/] {escape(describe(each, seen.ledger))}"
-        for each in standing.held
-        if each.released_at is None
-    ]
+    for each in standing.held:
+        if each.released_at is None:
+            parts.append(f"[bold red]held[/] {escape(question(each))}")
+            # In one line, however long, to be copied.
+            parts.append(Text(command(each, seen.ledger), no_wrap=True, overflow="ignore"))
     parts += [
         f"[bold yellow]alert[/] {escape(alert.text)}"
         for alert in standing.alerts
@@ -73,15 +74,22 @@ def _backlog(standing: Standing) -> str:
     messages = ""
     if standing.oldest_message_at is not None:
         age = duration(standing.at - standing.oldest_message_at)
-        messages = f" {standing.messages:,} messages are not taken in yet, the oldest for {age}."
+        are = "is" if standing.messages == 1 else "are"
+        what = f"{_counted(standing.messages, 'message')} {are}"
+        messages = f" {what} not taken in yet, the oldest for {age}."
     if standing.oldest_at is None:
         return f"Nothing waits.{messages}"
     prospects = sum(user.prospects for user in standing.users)
     oldest = duration(standing.at - standing.oldest_at)
     return (
-        f"{standing.changes:,} changes of {prospects:,} prospects wait, the oldest for {oldest};"
+        f"{_counted(standing.changes, 'change')} of {_counted(prospects, 'prospect')}"
+        f" {'waits' if standing.changes == 1 else 'wait'}, the oldest for {oldest};"
         f" {_empty(standing)}.{messages}"
     )
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
 def _empty(standing: Standing) -> str:

@@ -73,7 +73,7 @@ def show(ledger: str, connection: sqlite3.Connection, *, json: bool, watch: bool
         with Live(console=console, auto_refresh=False, screen=True) as live:
             _repeat(lambda: live.update(page(look()), refresh=True), watch=True)
     else:
-        _repeat(lambda: console.print(page(look())), watch=watch)
+        _repeat(lambda: console.print(page(look()), crop=False), watch=watch)
 
 
 def _print_line(line: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import sqlite3
@@ -241,10 +242,21 @@ def test_a_person_reads_what_presses_first(tmp_path: Path, ledger: sqlite3.Conne
     assert said.status == 0
     assert f"the job is running (process {os.getpid()})" in text
     assert "20 changes of 20 prospects wait, the oldest for 2 h 5 min" in text
-    assert "1 messages are not taken in yet, the oldest for 1 min 30 s" in text
+    assert re.search(r"1 message is not taken in yet, the oldest for 1 min 3\d s\.", text)
     assert "paused user 'ops': the token is refused; set [OUTREACH_TOKEN]" in text
     assert "audience Audience a: 20 of its 20 known members leave at once" in text
     assert "outreach-activation release seg-a --ledger ledger.db" in text
+
+
+def test_the_command_that_lets_an_audience_go_is_one_line_to_be_copied(
+    tmp_path: Path, ledger: sqlite3.Connection
+) -> None:
+    segment = "5c8e1f0a-2d37-4b96-a1c4-7f3e90b2d865"
+    ledger.execute("INSERT INTO held VALUES (?, ?, 20, 11, NULL)", (segment, NOW))
+    path = "a-long-way/" * 9 + "../" * 9 + "ledger.db"
+    (tmp_path / ("a-long-way/" * 9)).mkdir(parents=True)
+    said = run(tmp_path, "status", f"--ledger={path}")
+    assert f"outreach-activation release {segment} --ledger {path}" in said.stdout.splitlines()
 
 
 def test_an_empty_ledger_has_nothing_to_tell(tmp_path: Path) -> None:

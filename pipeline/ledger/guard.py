@@ -149,11 +149,20 @@ def holds(connection: sqlite3.Connection) -> list[Held]:
 
 def describe(held: Held, ledger: str) -> str:
     """What a person is asked about a held audience, with the command that lets it go."""
+    return f"{question(held)} {command(held, ledger)}"
+
+
+def question(held: Held) -> str:
+    """What a person is asked about a held audience; the command that lets it go is to follow."""
     return (
         f"audience {held.name}: {held.exits:,} of its {held.members:,} known members leave at"
         " once, so it is held. If they are meant to leave, let it go:"
-        f" outreach-activation release {quote(held.segment)} --ledger {quote(ledger)}"
     )
+
+
+def command(held: Held, ledger: str) -> str:
+    """The command that lets an audience go."""
+    return f"outreach-activation release {quote(held.segment)} --ledger {quote(ledger)}"
 
 
 def _end_wave(connection: sqlite3.Connection, segment: str, terms: GuardTerms, now: int) -> None:
