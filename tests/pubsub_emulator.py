@@ -14,7 +14,7 @@ import subprocess
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
+from tests.pubsub_relay import relayed
 from tests.sandbox_client import wait_for
 
 ROOT = Path(__file__).parent.parent
@@ -134,7 +135,8 @@ def emulator() -> Iterator[Emulator]:
             pytest.fail(HOW_TO)
         if running is None:
             pytest.skip(HOW_TO)
-        yield running
+        with relayed(running.address) as address:
+            yield replace(running, address=address)
 
 
 @pytest.fixture
