@@ -25,6 +25,8 @@ _log = logging.getLogger(__name__)
 MESSAGES_UNDER_WAY = 5_000
 BYTES_UNDER_WAY = 64 * 2**20
 """What Pub/Sub hands over before it is acknowledged: as much as one commit takes well."""
+LEASE_SECONDS = 10
+"""What a process that died was handed comes to the next one after so long: the least there is."""
 COMMIT_MESSAGES = 2_000
 RETRY_SECONDS = 5.0
 """After the disk refused a commit."""
@@ -78,7 +80,9 @@ class Subscription:
             self._name,
             callback=self._pulled.put,
             flow_control=pubsub_v1.types.FlowControl(
-                max_messages=MESSAGES_UNDER_WAY, max_bytes=BYTES_UNDER_WAY
+                max_messages=MESSAGES_UNDER_WAY,
+                max_bytes=BYTES_UNDER_WAY,
+                max_duration_per_lease_extension=LEASE_SECONDS,
             ),
             await_callbacks_on_shutdown=True,
         )
