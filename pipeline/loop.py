@@ -209,6 +209,7 @@ class Loop:
                 [each.name for each in job.accesses],
                 mapping.Mapping(job.plan).user_of,
                 micros(now),
+                micros(now + job.hold_seconds),
                 micros(now + longest),
             )
 

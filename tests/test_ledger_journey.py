@@ -71,7 +71,8 @@ class Journey(RuleBasedStateMachine):
         self.output = Output("receipts", str(self.folder / "receipts.jsonl"))
         self.output.begin(self.ledger, afresh=False)
         with transaction(self.ledger):
-            queue.resume(self.ledger, ["ops"], lambda _: "ops", self.now, self.now + 9 * SECOND)
+            now = self.now
+            queue.resume(self.ledger, ["ops"], lambda _: "ops", now, now, now + 9 * SECOND)
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):

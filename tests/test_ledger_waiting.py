@@ -281,7 +281,7 @@ def test_what_waits_for_a_user_who_is_gone_goes_by_another(ledger: sqlite3.Conne
     take_in(ledger, change(1), change(2, user="sales"), change(3, user="sales"))
 
     with transaction(ledger):
-        queue.resume(ledger, ["ops"], lambda _: "ops", NOW, NOW + HOLD)
+        queue.resume(ledger, ["ops"], lambda _: "ops", NOW, NOW + HOLD, NOW + HOLD)
 
     assert {each.outreach_id for each in turns(ledger)} == {1, 2, 3}
     assert queue.prospects(ledger) == {"ops": 3}
@@ -296,11 +296,28 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_for_it(ledger: sqlite3.Conn
         queue.postpone(ledger, [patch._replace(attempts=1, troubled_since=NOW + day)])
 
     with transaction(ledger):
-        queue.resume(ledger, ["ops", "sales"], lambda _: "ops", NOW, NOW + HOLD)
+        later = NOW + 100 * HOLD
+        queue.resume(ledger, ["ops", "sales"], lambda _: "ops", NOW, NOW + HOLD, later)
 
     assert queue.next_due(ledger, "ops") == NOW + HOLD
     (again,) = turns(ledger, now=NOW + HOLD)
     assert again.troubled_since == NOW
+    assert ledger.execute("SELECT received_at FROM waiting").fetchall() == [(NOW,)]
+
+
+def test_a_time_that_was_named_is_waited_for_by_the_next_process_too(
+    ledger: sqlite3.Connection,
+) -> None:
+    take_in(ledger, change(1), now=NOW)
+    (patch,) = turns(ledger, now=NOW)
+    with transaction(ledger):
+        queue.postpone(ledger, [patch._replace(not_before=NOW + 50 * HOLD)])
+
+    with transaction(ledger):
+        later = NOW + 100 * HOLD
+        queue.resume(ledger, ["ops"], lambda _: "ops", NOW + 1, NOW + 1 + HOLD, later)
+
+    assert queue.next_due(ledger, "ops") == NOW + 50 * HOLD
 
 
 @pytest.mark.parametrize("lane", [LIVE, BACKFILL])

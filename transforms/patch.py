@@ -223,10 +223,11 @@ class DeliverDoFn(beam.DoFn):
         self._patches.setdefault(access, []).extend(patches)
 
     def finish_bundle(self) -> Iterator[Any]:  # noqa: D102
+        outlet = self._outlet
         for patches in self._patches.values():
             self._tally.arrived(patches)
-            patches.sort(key=_place)
-        outlet = self._outlet
+            if not outlet.lasting:  # Else whoever gives them orders them.
+                patches.sort(key=_place)
         watch = outlet.watch or self._watch
         for settled in outlet.desk.deliver(self._patches, outlet.budgets, watch, outlet.until):
             if isinstance(settled, Outcome):

@@ -34,7 +34,7 @@ def next_turns(
 ) -> Turns:
     """The prospects of a user whose turn it is, with what each is to be sent as of now.
 
-    Live before backfill, and within a lane by the time they are due.
+    Live before backfill. Of a lane those that have been due for longest, in the order of arrival.
 
     Args:
       connection: to the ledger.
@@ -98,6 +98,7 @@ def resume(
     users: Iterable[str],
     user_of: Callable[[int], str],
     now: int,
+    soon: int,
     latest: int,
 ) -> None:
     """Sets right what a process before this one left, within the caller's transaction.
@@ -110,7 +111,8 @@ def resume(
       connection: to the ledger.
       users: all that the destination names.
       user_of: by whom a prospect goes.
-      now: microseconds since the epoch, as is `latest`.
+      now: microseconds since the epoch, as are `soon` and `latest`.
+      soon: when whoever arrives now is due; by then also what arrived by a clock that was later.
       latest: nobody has to wait for longer.
     """
     named = list(users)
@@ -121,6 +123,10 @@ def resume(
     for table in ("queue", "waiting"):
         connection.executemany(f"UPDATE {table} SET user = ? WHERE outreach_id = ?", moved)
     connection.execute("UPDATE queue SET due_at = ?1 WHERE due_at > ?1", (latest,))
+    connection.execute(
+        "UPDATE queue SET since = ?1, due_at = min(due_at, ?2) WHERE since > ?1", (now, soon)
+    )
+    connection.execute("UPDATE waiting SET received_at = ?1 WHERE received_at > ?1", (now,))
     connection.execute("UPDATE queue SET troubled_since = ?1 WHERE troubled_since > ?1", (now,))
 
 
@@ -150,4 +156,5 @@ def _turns(
         change = change_of(told)
         changes.setdefault(change.outreach_id, []).append(change)
         trouble[change.outreach_id] = (attempts, troubled_since)
-    return [Patch(each, user, changes[each], *trouble[each]) for each in changes]
+    patches = [Patch(each, user, changes[each], *trouble[each]) for each in changes]
+    return sorted(patches, key=lambda patch: min(change.sequence for change in patch.changes))
