@@ -38,6 +38,15 @@ def flat_lines(
         )
 
 
+def untied(lines: Iterable[str]) -> list[str]:
+    """Of lines for one field of one prospect at one time only the first: the order is theirs."""
+    first: dict[tuple[int, str, str], str] = {}
+    for line in lines:
+        found = json.loads(line)
+        first.setdefault((found["outreach_id"], found["segment"], found["event_time"]), line)
+    return list(first.values())
+
+
 def profile(outreach_id: int, memberships: dict[str, tuple[str, str]], **attributes: object) -> str:
     """An Experience Platform profile; `memberships` is segment to status and time."""
     return json.dumps(
