@@ -17,6 +17,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.io.textio import WriteToText
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
+from apache_beam.utils.timestamp import Timestamp
 
 from pipeline.publishing import PublishLinesDoFn
 from pipeline.pulling import PullMessages
@@ -63,19 +64,30 @@ class ReadMessages(beam.PTransform):
         messages = begin | beam.io.ReadFromPubSub(
             subscription=self.subscription, with_attributes=True
         )
-        return messages | "Block" >> beam.Map(
+        return messages | "Block" >> beam.FlatMap(
             block_of_message, self.subscription
         ).with_output_types(Block)
 
 
-def block_of_message(message: PubsubMessage, subscription: str) -> Block:
-    """A message that Dataflow read, as a block of one line."""
-    return Block(
+def block_of_message(
+    message: PubsubMessage,
+    subscription: str,
+    published: Timestamp = beam.DoFn.TimestampParam,
+) -> Iterator[Block]:
+    """A message that Dataflow read, as a block of one line.
+
+    Args:
+      message: as Dataflow gives it, perhaps without its id. Its bytes tell it apart then.
+      subscription: where it came from.
+      published: the element's timestamp: the same, where the message does not say when.
+    """
+    moment = message.publish_time
+    yield Block(
         source=subscription,
         position=0,
         lines=[message.data],
-        published=micros(message.publish_time.timestamp()),
-        message_id=message.message_id,
+        published=published.micros if moment is None else micros(moment.timestamp()),
+        message_id=message.message_id or None,
     )
 
 

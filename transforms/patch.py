@@ -123,7 +123,7 @@ class PatchProspects(beam.PTransform):
         """PCollection[Patch] to `PatchResult`."""
         patches = globally(patches)
         lanes = 1 if patches.is_bounded else self.delivery.lanes
-        by_key = beam.Map(by_lane, lanes).with_output_types(tuple[str, Patch])
+        by_key = beam.FlatMap(by_lane, lanes).with_output_types(tuple[str, Patch])
         by_user = patches | "ByUser" >> by_key
         if patches.is_bounded:
             grouped = by_user | "GroupByUser" >> beam.GroupByKey()
@@ -166,9 +166,9 @@ class RehearseDoFn(beam.DoFn):
         yield Outcome(DELIVERED, patch.changes, micros(steady()), "dry_run", user=patch.user)
 
 
-def by_lane(patch: Patch, lanes: int) -> tuple[str, Patch]:
+def by_lane(patch: Patch, lanes: int) -> Iterator[tuple[str, Patch]]:
     """A patch under its key: its user's name, with a lane where there are several."""
-    return key_of(patch.user, lane_of(patch.outreach_id, lanes), lanes), patch
+    yield key_of(patch.user, lane_of(patch.outreach_id, lanes), lanes), patch
 
 
 @dataclass(frozen=True)
