@@ -28,6 +28,7 @@ setup(
         "dataflow": ["apache-beam[gcp]>=2.77,<2.78", "google-cloud-secret-manager>=2.20,<3"],
         "yaml": ["apache-beam[yaml]>=2.77,<2.78"],
         "test": [
+            "apache-beam[gcp]>=2.77,<2.78",
             "apache-beam[yaml]>=2.77,<2.78",
             "google-cloud-secret-manager>=2.20,<3",
             "hypothesis>=6.100,<7",

@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from pipeline import logs
+from pipeline.dataflow import check_credentials
 from pipeline.destination import load_destination
 from pipeline.options import BeamCommand, flag
 from pipeline.statuses import DEAD_LETTERS, DONE, failing_plainly
@@ -81,6 +82,8 @@ def run_command(
 
         runner = other_runner(context.obj)
         plan = load_destination(destination)
+        if runner is not None and "dataflow" in runner.lower():
+            check_credentials(plan)
         plan.secrets(os.environ)
         finished: Finished | None
         asked: AlwaysOn | Streaming

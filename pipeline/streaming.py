@@ -19,6 +19,7 @@ from apache_beam.options.pipeline_options import (
 from apache_beam.runners.runner import PipelineState
 from rich.console import Console
 
+from pipeline.dataflow import started
 from pipeline.destination import Destination
 from pipeline.ends import ReadMessages, is_dataflow, is_local, is_topic, prepare
 from pipeline.graph import Activation
@@ -132,10 +133,7 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
     TAP.open()
     result = pipeline.run()
     if is_dataflow(options) or not has_workers_here(options):
-        console.print(
-            f"started job {result.job_id()}; it goes on without this process, and is drained"
-            " by its runner's own command"
-        )
+        console.print(started(result))
         return None
     console.print(f"pulling from {asked.subscription}; Ctrl-C drains and stops")
     with draining(console):
