@@ -183,7 +183,7 @@ def test_a_token_that_is_refused_ends_with_2_and_names_where_to_put_another(
     (error,) = said.texts("errors")
     assert error == (
         "users[0].auth: Outreach refuses its access token, which has expired or is not one; put a"
-        " fresh one into the environment variable OPS_TOKEN"
+        " fresh one into the environment variable OPS_TOKEN and start again"
     )
     assert [each["token"] for each in said.found["live"]["users"]] == [False, True]
     assert said.found["live"]["fields"][0]["fits"] is True

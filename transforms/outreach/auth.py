@@ -109,8 +109,10 @@ class BearerCredential:
             if self._token in ("", token):
                 self._token = await asyncio.to_thread(self.source.read, self.user)
             if self._token == token:
+                # A process sees no change of its environment.
+                again = " and start again" if self.source.path is None else ""
                 raise CredentialError(
                     self.user,
                     "Outreach refuses its access token, which has expired or is not one",
-                    f"put a fresh one into {self.source}",
+                    f"put a fresh one into {self.source}{again}",
                 )
