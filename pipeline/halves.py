@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.graph import Activation
@@ -26,6 +27,30 @@ from transforms.patch import Outlet, PatchProspects
 
 INTAKE = "intake"
 DELIVERY = "delivery"
+
+
+class OnceBuilt(FnApiRunner):
+    """Runs one pipeline many times: what its first run built of it, the others run.
+
+    To build it takes longer than to run a handful of elements. Each run gets a copy, and workers
+    of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._built: Any = None
+
+    def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:  # noqa: ANN401, D102 - Beam's
+        if self._built is None:
+            return super().run_pipeline(pipeline, options)
+        return self.run_via_runner_api(self._built, options)
+
+    def run_via_runner_api(self, pipeline_proto: Any, options: PipelineOptions) -> Any:  # noqa: ANN401, D102 - Beam's
+        if self._built is None:
+            self._built = pipeline_proto
+        copy = type(pipeline_proto)()
+        copy.CopyFrom(self._built)
+        return super().run_via_runner_api(copy, options)
 
 
 @dataclass(slots=True)
@@ -75,12 +100,12 @@ class Halves:
     ) -> None:
         patch = PatchProspects(base_url, accesses, delivery, outlet=OutletOf(DELIVERY), clock=clock)
         activation = Activation(plan, Coalesce(clock=clock), patch)
-        self._intake = beam.Pipeline(runner=FnApiRunner())
+        self._intake = beam.Pipeline(runner=OnceBuilt())
         arrived = activation.take_in(self._intake, Given(INTAKE, Block))
         arrived.changes | "Changes" >> Put(INTAKE, "blocks")
         arrived.outcomes | "Outcomes" >> Put(INTAKE, "outcomes")
         arrived.dead_letters | "DeadLetters" >> Put(INTAKE, "dead_letters")
-        self._delivery = beam.Pipeline(runner=FnApiRunner())
+        self._delivery = beam.Pipeline(runner=OnceBuilt())
         sent = activation.deliver(self._delivery | "Queue" >> Given(DELIVERY, Patch))
         sent.outcomes | "Outcomes" >> Put(DELIVERY, "outcome")
         sent.kept | "Kept" >> Put(DELIVERY, "kept")

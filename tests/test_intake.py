@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import apache_beam as beam
 import pytest
 
 from pipeline.destination import load_destination
@@ -61,3 +62,21 @@ def test_whoever_stops_the_job_waits_for_a_few_megabytes_and_not_for_all_that_ar
     with loop_over(tmp_path, *lanes) as (loop, ledger):
         assert loop.take_in_messages(lambda: next(asked))
         assert (count(ledger), unread(ledger)[0]) == (3, 12)
+
+
+def test_a_half_of_the_graph_is_translated_once_however_often_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTREACH_TOKEN", "t")
+    translated: list[beam.Pipeline] = []
+    translate = beam.Pipeline.to_runner_api
+
+    def counted(pipeline: beam.Pipeline, *given: object, **more: object) -> object:
+        translated.append(pipeline)
+        return translate(pipeline, *given, **more)
+
+    monkeypatch.setattr(beam.Pipeline, "to_runner_api", counted)
+    with loop_over(tmp_path, *map(large, range(1, PROSPECTS + 1))) as (loop, ledger):
+        loop.take_in_messages()
+        assert count(ledger) == PROSPECTS
+    assert len(translated) == 1
