@@ -159,7 +159,9 @@ def test_an_unknown_prospect_is_no_error(tmp_path: Path, ledger: sqlite3.Connect
 
 @pytest.mark.parametrize("prospect", ["0", "-1", "x", str(2**63)])
 def test_what_is_no_outreach_id_is_refused(tmp_path: Path, prospect: str) -> None:
-    assert run(tmp_path, "explain", "--ledger=ledger.db", "--", prospect).status == 2
+    said = run(tmp_path, "explain", "--ledger=ledger.db", "--", prospect)
+    assert said.status == 2
+    assert f"'{prospect}' is no OutreachId, which is a positive whole number" in said.stderr
 
 
 def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
