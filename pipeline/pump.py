@@ -16,6 +16,8 @@ from transforms.errors import ActivationError
 MESSAGES_UNDER_WAY: Final = 2_000
 BYTES_UNDER_WAY: Final = 32 * 2**20
 """What a process is handed before it is acknowledged."""
+LEASE_SECONDS: Final = 10
+"""For how long at a time messages are ours; those of a process that died come again after it."""
 LEASE_MOST_SECONDS: Final = 600.0
 """After so long a message comes again whose bundle failed, or was never committed."""
 CLOSE_SECONDS: Final = 2.0
@@ -49,6 +51,7 @@ class Pump:
                 max_messages=MESSAGES_UNDER_WAY,
                 max_bytes=BYTES_UNDER_WAY,
                 max_lease_duration=LEASE_MOST_SECONDS,
+                max_duration_per_lease_extension=LEASE_SECONDS,
             ),
         )
 
@@ -106,10 +109,17 @@ class Pumps:
         """One reader needs it no more; after the last it is closed."""
         with self._lock:
             pump.readers -= 1
-            if pump.readers:
+            if pump.readers or self._open.get(pump.subscription) is not pump:
                 return
             del self._open[pump.subscription]
         pump.close()
+
+    def close(self) -> None:
+        """Closes all: a runner that is done does not always close the readers it made."""
+        with self._lock:
+            left, self._open = self._open, {}
+        for pump in left.values():
+            pump.close()
 
 
 PUMPS: Final = Pumps()

@@ -80,6 +80,22 @@ class Channel:
             )
         return [each.message for each in answer.received_messages]
 
+    def take(self, seconds: float = 1.0) -> list[PubsubMessage]:
+        """As `pull`, and acknowledges what it returns."""
+        try:
+            answer = self.subscriber.pull(
+                subscription=self.subscription,
+                max_messages=MOST_AT_ONCE,
+                timeout=seconds,
+                retry=None,
+            )
+        except DeadlineExceeded:
+            return []
+        ids = [each.ack_id for each in answer.received_messages]
+        if ids:
+            self.subscriber.acknowledge(subscription=self.subscription, ack_ids=ids)
+        return [each.message for each in answer.received_messages]
+
 
 @dataclass(frozen=True, slots=True)
 class Emulator:
