@@ -15,17 +15,18 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.io.textio import WriteToText
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
 from apache_beam.utils.timestamp import Timestamp
 
 from pipeline.publishing import PublishLinesDoFn
 from pipeline.pulling import PullMessages
+from pipeline.runners import is_dataflow
 from transforms.clock import micros
 from transforms.elements import DEFERRED, Block, DeadLetter
 from transforms.errors import ConfigurationError
 from transforms.receipts import dead_letter_line
 
+_SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 
 
@@ -39,10 +40,16 @@ def is_local(target: str) -> bool:
     return not is_topic(target) and not _REMOTE.match(target)
 
 
-def is_dataflow(options: PipelineOptions) -> bool:
-    """Whether a pipeline runs on Dataflow, which reads and writes Pub/Sub by itself."""
-    runner = options.view_as(StandardOptions).runner or ""
-    return runner.rpartition(".")[2].lower() in ("dataflow", "dataflowrunner")
+def check_subscription(name: str) -> None:
+    """Returns where a name may be that of a Pub/Sub subscription.
+
+    Raises:
+      ConfigurationError: it cannot be.
+    """
+    if not _SUBSCRIPTION.fullmatch(name):
+        raise ConfigurationError(
+            f"{name!r} is no subscription; name it as projects/PROJECT/subscriptions/NAME"
+        )
 
 
 @dataclass

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from rich.console import Console
 
@@ -22,13 +21,11 @@ from pipeline.ends import prepare
 from pipeline.files import ReadFiles, expand
 from pipeline.graph import Activation
 from pipeline.job import Place, delivery_of, plan_of
+from pipeline.runners import failing_as_ours, new_pipeline, other_runner
 from pipeline.summary import Counts
 from transforms.clock import steady
 from transforms.coalesce import Coalesce
 from transforms.patch import PatchProspects, Rehearse
-
-LOCAL_RUNNERS = ("directrunner", "direct", "fnapirunner")
-"""All run on FnApiRunner: what DirectRunner picks depends on the user's network."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,22 +115,19 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         dead_letters=asked.dead_letters,
     )
     runner = other_runner(asked.beam_flags) or FnApiRunner()
-    pipeline = beam.Pipeline(runner=runner, options=options)
+    pipeline = new_pipeline(options, runner)
     activation.build(pipeline, ReadFiles(paths))
-    with progress.shown(console, board), draining(board, console), unhurried_gc():
+    with (
+        progress.shown(console, board),
+        draining(board, console),
+        unhurried_gc(),
+        failing_as_ours("the input is as it was"),
+    ):
         result = pipeline.run()
         result.wait_until_finish()
     counts = Counts.of(result)
     summary = counts.summary(steady() - began, dry_run=asked.dry_run)
     return Finished(summary, counts.reasons, counts.kept, board.problems, earlier)
-
-
-def other_runner(beam_flags: Sequence[str]) -> str | None:
-    """The runner that flags name, where it is not one of this machine's own."""
-    if not any(flag.startswith("--runner") for flag in beam_flags):
-        return None
-    named = PipelineOptions(list(beam_flags)).view_as(StandardOptions).runner
-    return None if named is None or named.lower() in LOCAL_RUNNERS else named
 
 
 @contextlib.contextmanager

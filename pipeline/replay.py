@@ -58,8 +58,9 @@ def replay_command(
         # Beam takes a second to import, and the other commands do without it.
         from pipeline.durable import has_receipts, replay_durably  # noqa: PLC0415
         from pipeline.job import Place  # noqa: PLC0415
-        from pipeline.local import Replay, other_runner, replay  # noqa: PLC0415
+        from pipeline.local import Replay, replay  # noqa: PLC0415
         from pipeline.report import report, write_summary  # noqa: PLC0415
+        from pipeline.runners import other_runner  # noqa: PLC0415
 
         plan = load_destination(destination)
         runner = other_runner(context.obj)

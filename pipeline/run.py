@@ -76,8 +76,8 @@ def run_command(
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.
         from pipeline.always_on import AlwaysOn, run  # noqa: PLC0415
-        from pipeline.local import other_runner  # noqa: PLC0415
         from pipeline.report import report, write_summary  # noqa: PLC0415
+        from pipeline.runners import other_runner  # noqa: PLC0415
         from pipeline.streaming import Streaming, run_streaming  # noqa: PLC0415
 
         runner = other_runner(context.obj)

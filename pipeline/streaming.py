@@ -6,26 +6,29 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from types import FrameType
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import (
-    FlinkRunnerOptions,
-    PipelineOptions,
-    PortableOptions,
-    StandardOptions,
-)
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from rich.console import Console
 
 from pipeline.dataflow import started
 from pipeline.destination import Destination
-from pipeline.ends import ReadMessages, is_dataflow, is_local, is_topic, prepare
+from pipeline.ends import ReadMessages, check_subscription, is_local, is_topic, prepare
 from pipeline.graph import Activation
 from pipeline.job import Place, delivery_of, plan_of
 from pipeline.local import Finished
 from pipeline.pulling import TAP
+from pipeline.pump import PUMPS
+from pipeline.runners import (
+    failing_as_ours,
+    has_workers_here,
+    is_dataflow,
+    new_pipeline,
+    runner_name,
+)
 from pipeline.summary import Counts
 from transforms.clock import steady
 from transforms.coalesce import Coalesce
@@ -61,8 +64,9 @@ class Streaming:
 def options_of(asked: Streaming) -> PipelineOptions:
     """Beam's options, with those that this job cannot do without."""
     flags = list(asked.beam_flags)
-    runner = PipelineOptions(flags).view_as(StandardOptions).runner or ""
-    if "flink" in runner.lower() and not any(CHECKPOINTING in flag for flag in flags):
+    if "flink" in runner_name(PipelineOptions(flags)) and not any(
+        CHECKPOINTING in flag for flag in flags
+    ):
         flags.append(f"--{CHECKPOINTING}={CHECKPOINT_MILLISECONDS}")
     return PipelineOptions(flags, streaming=True)
 
@@ -81,16 +85,6 @@ def activation_of(destination: Destination, asked: Streaming) -> Activation:
         dead_letters=asked.dead_letters,
         deferred=asked.deferred,
     )
-
-
-def has_workers_here(options: PipelineOptions) -> bool:
-    """Whether the job's workers are threads of this process, as where people try it out."""
-    environment = options.view_as(PortableOptions).environment_type
-    if environment:
-        return environment.upper() == "LOOPBACK"
-    runner = (options.view_as(StandardOptions).runner or "").lower()
-    master = options.view_as(FlinkRunnerOptions).flink_master
-    return "prism" in runner or ("flink" in runner and master in ("[auto]", "[local]"))
 
 
 def check_outputs(asked: Streaming, options: PipelineOptions) -> None:
@@ -128,22 +122,28 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
     began = steady()
     options = options_of(asked)
     check_outputs(asked, options)
-    pipeline = beam.Pipeline(options=options)
+    check_subscription(asked.subscription)
+    pipeline = new_pipeline(options)
     activation_of(destination, asked).build(pipeline, ReadMessages(asked.subscription))
+    unharmed = f"what was not committed is still in {asked.subscription}"
     TAP.open()
-    result = pipeline.run()
+    with failing_as_ours(unharmed):
+        result = pipeline.run()
     if is_dataflow(options) or not has_workers_here(options):
         console.print(started(result))
         return None
     console.print(f"pulling from {asked.subscription}; Ctrl-C drains and stops")
-    with draining(console):
+    with draining(console), failing_as_ours(unharmed), closing(PUMPS):
         state = result.wait_until_finish()
     if state != PipelineState.DONE:
-        raise ActivationError(
-            f"the job ended as {state}; what was not committed is still in {asked.subscription}"
-        )
+        raise ActivationError(f"the job ended as {state}; {unharmed}")
     counts = Counts.of(result)
-    summary = counts.summary(steady() - began, dry_run=asked.dry_run)
+    summary, uncounted = counts.rough_summary(steady() - began, dry_run=asked.dry_run)
+    if uncounted:
+        console.print(
+            f"the runner's own counters differ by {abs(uncounted):,} changes; what became of each"
+            " is in the receipts"
+        )
     return Finished(summary, counts.reasons, counts.kept, (), {})
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
-import re
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, Final
+from typing import Any
 
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
+from pipeline.ends import check_subscription
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, receive
 from pipeline.ledger.store import connect
 from transforms.clock import micros, steady
@@ -32,7 +32,6 @@ RETRY_SECONDS = 5.0
 """After the disk refused a commit."""
 CLOSE_SECONDS = 1.5
 """How long the client may take to end; what it still holds then is delivered again."""
-_NAME: Final = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 
 
 class Subscription:
@@ -51,10 +50,7 @@ class Subscription:
     """
 
     def __init__(self, name: str, ledger: str, arrived: Callable[[], None]) -> None:
-        if not _NAME.fullmatch(name):
-            raise ConfigurationError(
-                f"{name!r} is no subscription; name it as projects/PROJECT/subscriptions/NAME"
-            )
+        check_subscription(name)
         self._name = name
         self._ledger = ledger
         self._arrived = arrived
