@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import bz2
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,23 +88,26 @@ def destination_in(folder: Path, audiences: int = 3, **more: object) -> str:
     return str(folder / "destination.yaml")
 
 
-def arguments(destination: str) -> list[str]:
+def arguments(destination: str, without: Collection[str] = ()) -> list[str]:
     """Those of `run` that name what it works on."""
-    return [
-        f"--destination={destination}",
-        f"--input_subscription={SUBSCRIPTION}",
-        *(f"--{name}={topic}" for name, topic in TOPICS.items()),
-    ]
+    named = {"destination": destination, "input_subscription": SUBSCRIPTION, **TOPICS}
+    return [f"--{name}={value}" for name, value in named.items() if name not in without]
 
 
-def launch(folder: Path, *more: str, running: str | None = None, **destination: Any) -> Sent:
+def launch(
+    folder: Path,
+    *more: str,
+    running: str | None = None,
+    without: Collection[str] = (),
+    **destination: Any,
+) -> Sent:
     """Starts a job on the service, with Secret Manager beside it."""
     path = destination_in(folder, **destination)
     staging = folder / "staging"
     staging.mkdir()
     with dataflow_service() as service, secrets():
         service.running = running
-        words = ["run", *arguments(path), *service.flags(staging), *more]
+        words = ["run", *arguments(path, without), *service.flags(staging), *more]
         said = CliRunner().invoke(cli, words)
     if said.exception is not None and not isinstance(said.exception, SystemExit):
         raise said.exception
