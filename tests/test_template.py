@@ -17,6 +17,8 @@ import pytest
 from google.cloud.dataflow_v1beta3 import types
 
 from pipeline import template
+from pipeline.dataflow import check_credentials
+from pipeline.destination import load_destination
 from pipeline.options import beam_flags
 from pipeline.run import run_command
 from tests.job_graph import arguments, destination_in, launch
@@ -183,6 +185,13 @@ def test_the_page_launches_without_the_template_by_flags_of_ours_and_of_beams() 
     named = {word.removeprefix("--").partition("=")[0] for word in words[2:]}
     assert named > PARAMETERS.keys()
     assert {f"--{name}" for name in named - FLAGS.keys()} <= beam_flags().keys()
+
+
+def test_the_destination_on_the_page_can_be_launched(tmp_path: Path) -> None:
+    (text,) = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "destination.yaml"
+    path.write_text(text, encoding="utf-8")
+    check_credentials(load_destination(str(path)))
 
 
 def test_the_page_makes_what_the_launch_names() -> None:
