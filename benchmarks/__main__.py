@@ -20,6 +20,7 @@ from rich.table import Table
 
 from benchmarks import always_on, faults, page, speed, thrift
 from benchmarks.measure import Result
+from benchmarks.scale.simulated import simulated
 
 RESULTS = Path(__file__).with_name("results.md")
 MODULES: Mapping[str, Sequence[Callable[[Path], list[Result]]]] = {
@@ -27,6 +28,7 @@ MODULES: Mapping[str, Sequence[Callable[[Path], list[Result]]]] = {
     "faults": (faults.waste, faults.recovery),
     "speed": (speed.throughput, speed.stages),
     "always_on": (always_on.inbox, always_on.loop, always_on.latency, always_on.backlog),
+    "scale": (simulated,),
 }
 
 

@@ -1,0 +1,122 @@
+"""What is compared: how changes wait, and how requests are let go.
+
+Ours is the job's own code: `hold.release`, `Queue` and `Budget`. The others differ from it in
+one thing each.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from transforms.budget import Budget, BudgetTerms
+from transforms.elements import Change, Patch
+from transforms.outreach.queue import Queue, Work
+from transforms.outreach.replies import RateLimits
+
+
+class Limiter(Protocol):
+    """What lets requests go: as of `Budget`."""
+
+    answers: int
+
+    def take(self, wanted: int, now: float) -> tuple[int, float]:
+        """As of `Budget`."""
+
+    def learn(self, limits: RateLimits, now: float, *, answers_when_sent: int) -> None:
+        """As of `Budget`."""
+
+    def needs_probe(self, now: float) -> bool:
+        """As of `Budget`."""
+
+
+class Smoothed:
+    """Lets requests go evenly: what a window allows, spread over the window."""
+
+    def __init__(self, terms: BudgetTerms) -> None:
+        self.answers = 0
+        self._interval = terms.per_seconds / terms.allowance * (1 + 1e-9)  # sums are rounded
+        self._next_at = 0.0
+
+    def take(self, wanted: int, now: float) -> tuple[int, float]:
+        """As of `Budget`; never more than one."""
+        if now < self._next_at:
+            return 0, self._next_at - now
+        self._next_at = now + self._interval
+        return min(wanted, 1), 0.0
+
+    def learn(self, limits: RateLimits, now: float, *, answers_when_sent: int) -> None:
+        """Learns nothing: it keeps the limit by itself."""
+
+    def needs_probe(self, now: float) -> bool:
+        """Requests never go fast enough to need one."""
+        del now
+        return False
+
+
+class Waiting(Protocol):
+    """What waits for one user."""
+
+    ready: int
+
+    def add(self, patch: Patch) -> list[Change]:
+        """As of `Queue`."""
+
+    def take(self) -> Work:
+        """As of `Queue`."""
+
+    def done(self, work: Work) -> None:
+        """As of `Queue`."""
+
+
+class InOrder:
+    """Every change by itself, in the order of arrival; nothing is merged."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Change] = deque()
+
+    @property
+    def ready(self) -> int:
+        """How many may be taken now."""
+        return len(self._waiting)
+
+    def add(self, patch: Patch) -> list[Change]:
+        """As of `Queue`; makes nothing superfluous."""
+        self._waiting.extend(patch.changes)
+        return []
+
+    def take(self) -> Work:
+        """As of `Queue`."""
+        change = self._waiting.popleft()
+        return Work(change.outreach_id, [change])
+
+    def done(self, work: Work) -> None:
+        """Nothing waits for an answer."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One way to deliver.
+
+    Attributes:
+      name: for the table.
+      waiting: makes what holds the patches that wait.
+      limiter: makes what lets requests go.
+      hold_seconds: how long a prospect's changes are gathered, and then weighed with what is
+        known of it; None to send each as it comes, whatever is known.
+      lanes: into which the user's queue and budget are split.
+    """
+
+    name: str
+    waiting: Callable[[], Waiting]
+    limiter: Callable[[BudgetTerms], Limiter]
+    hold_seconds: float | None = 5.0
+    lanes: int = 1
+
+
+OURS = Policy("ours", Queue, Budget)
+LANES = Policy("ours, 16 lanes", Queue, Budget, lanes=16)
+EACH = Policy("a PATCH a change", InOrder, Budget, hold_seconds=None)
+SMOOTHED = Policy("ours, smoothed", Queue, Smoothed)

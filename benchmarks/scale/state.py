@@ -1,0 +1,120 @@
+"""What the state of a key takes: bytes by the job's coders, and the time of one turn."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+
+from apache_beam.coders import Coder, FloatCoder, StrUtf8Coder
+
+from tests.trace import segments
+from transforms.budget import Budget, BudgetTerms
+from transforms.coders import ChangeCoder, KnownCoder, PatchCoder
+from transforms.elements import Block, Change, Patch
+from transforms.fold import Known
+from transforms.hold import release
+from transforms.mapping import Audience, Mapping, OutreachUser, Plan
+from transforms.outreach.queue import Queue
+from transforms.outreach.replies import RateLimits
+from transforms.parse import parse
+
+PROSPECT = 100_000_000
+"""From here on prospects are counted: their ids have nine digits."""
+_NOW = 1_800_000_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBytes:
+    """Bytes of state, without what a runner adds.
+
+    Attributes:
+      audiences: of a prospect.
+      holding: its hold key, while the first change of each is held.
+      remembered: its hold key, between its changes.
+      waiting: a prospect in the queue of its user's key.
+    """
+
+    audiences: int
+    holding: int
+    remembered: int
+    waiting: int
+
+
+def changes_of(prospect: int, audiences: int) -> list[Change]:
+    """One change for each audience, as parse and map make them of a message."""
+    ids = segments(audiences)
+    plan = Plan(
+        "Oid",
+        tuple(
+            Audience(segment, None, segment, f"custom{place}", (("realized", '"realized"'),))
+            for place, segment in enumerate(ids, 1)
+        ),
+        (),
+        (OutreachUser("ops", 1.0),),
+    )
+    told = {"status": "realized", "lastQualificationTime": "2026-01-02T03:04:05Z"}
+    message = {
+        "segmentMembership": {"ups": dict.fromkeys(ids, told)},
+        "identityMap": {"Oid": [{"id": str(prospect)}]},
+    }
+    line = json.dumps(message).encode()
+    block = Block("a subscription", 1, [line], published=1_800_000_000_000_000, message_id="1")
+    return Mapping(plan).map(parse(block, plan.identity, (), 0).memberships).changes
+
+
+def key_bytes(audiences: int) -> KeyBytes:
+    """What is kept of a prospect."""
+    changes = changes_of(PROSPECT, audiences)
+    known: dict[str, Known] = {}
+    due = release(changes, known)
+    key = _size(StrUtf8Coder(), str(PROSPECT))
+    heard = _size(FloatCoder(), _NOW)
+    remembered = key + heard + sum(_size(KnownCoder(), each) for each in known.items())
+    return KeyBytes(
+        audiences,
+        key + sum(_size(ChangeCoder(), change) for change in changes),
+        remembered,
+        _size(PatchCoder(), Patch(PROSPECT, "ops", due.changes)),
+    )
+
+
+def budget_bytes(terms: BudgetTerms) -> int:
+    """What a budget takes at most: after a window in which all was spent, evenly."""
+    return len(_spent(terms).dump())
+
+
+def turn_seconds(waiting: int, audiences: int) -> float:
+    """Processor time in which a turn reads, merges and writes all that waits; the best of three."""
+    changes = changes_of(PROSPECT, audiences)
+    coder = PatchCoder()
+    bag = [
+        coder.encode(
+            Patch(prospect, "ops", [each._replace(outreach_id=prospect) for each in changes])
+        )
+        for prospect in range(PROSPECT, PROSPECT + waiting)
+    ]
+    best = math.inf
+    for _ in range(3):
+        began = time.process_time()
+        queue = Queue()
+        for patch in map(coder.decode, bag):
+            queue.add(patch)
+        bag = list(map(coder.encode, queue.clear("ops")))
+        best = min(best, time.process_time() - began)
+    return best
+
+
+def _size(coder: Coder, value: object) -> int:
+    return len(coder.encode(value))
+
+
+def _spent(terms: BudgetTerms) -> Budget:
+    budget = Budget(terms)
+    interval = terms.per_seconds / terms.allowance
+    for number in range(terms.allowance):
+        now = _NOW - terms.per_seconds + number * interval
+        budget.take(1, now)
+        budget.learn(RateLimits(), now, answers_when_sent=budget.answers)
+    return budget
