@@ -238,6 +238,18 @@ def test_what_cannot_be_read_or_written_is_a_dead_letter_that_can_be_replayed(
     ]
 
 
+def test_a_value_that_its_field_cannot_hold_costs_no_request_and_has_its_receipt(
+    sandbox: Sandbox,
+) -> None:
+    given = [{"outreach_id": 1, "attributes": {"jobTitle": ["Poet", "Sailor"]}}]
+
+    came = run(given, write(sandbox, attributes=[Attribute("jobTitle", "title")]))
+
+    assert outcomes(came["receipts"]) == {"rejected": 1}
+    assert reasons(came["dead_letters"]) == [("deliver", "value_invalid")]
+    assert sandbox.requests() == []
+
+
 def test_an_error_handler_takes_the_dead_letters(sandbox: Sandbox) -> None:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
         with ErrorHandler(beam.Map(reason)) as handler:
@@ -306,6 +318,8 @@ def test_a_user_who_is_refused_fails_the_pipeline_but_not_the_others(
 
         written = values(sandbox)
         assert 0 < len(written) < 40
+        # Their receipts are not undone with it.
+        assert {receipt.outreach_id for receipt in _kept["receipts"]} == set(written)
 
 
 def test_unbounded_input_is_held_merged_and_sent_while_it_goes_on(
