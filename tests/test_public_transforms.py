@@ -5,6 +5,7 @@ The pipelines are a user's: they import from `transforms` alone, and write to th
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from apache_beam.typehints.decorators import TypeCheckError
 
 import transforms
+from pipeline.beam import write_to_outreach
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.changes import change
 from tests.delivering import statuses, values
@@ -559,6 +561,33 @@ def test_runners_are_shown_what_goes_where_and_no_secret() -> None:
 )
 def test_each_stage_shows_how_it_is_set(stage: beam.PTransform, keys: set[str]) -> None:
     assert {item.key for item in DisplayData.create_from(stage).items} == keys
+
+
+def test_a_destination_file_says_all_that_the_transform_takes(tmp_path: Path) -> None:
+    write_destination(
+        tmp_path,
+        "http://localhost:8080/",
+        NUMBERS,
+        budget={"requests": 20, "per_seconds": 60, "reserve": 5},
+        attributes=[{"source": "jobTitle", "target": "title"}],
+        identity={"namespace": "CRM"},
+        delivery={"hold_seconds": 2, "in_flight": 8, "remember_days": 3, "give_up_hours": 1},
+    )
+
+    found = write_to_outreach(str(tmp_path / "destination.yaml"))
+
+    assert dataclasses.replace(found, users=list(found.users), audiences=list(found.audiences)) == (
+        WriteToOutreach(
+            users=[dataclasses.replace(OPS, budget=BudgetTerms(20, 60, 5))],
+            audiences=[Audience.of(segment, number) for segment, number in NUMBERS.items()],
+            attributes=(Attribute("jobTitle", "title"),),
+            identity="CRM",
+            base_url="http://localhost:8080",
+            delivery=Delivery(in_flight=8, give_up_seconds=3600.0),
+            hold_seconds=2,
+            remember_seconds=3 * 86400.0,
+        )
+    )
 
 
 def test_two_writes_fit_into_one_pipeline(sandbox: Sandbox) -> None:
