@@ -155,6 +155,5 @@ class FailDoFn(beam.DoFn):
     def process(self, kept: Kept) -> Iterator[Any]:  # noqa: D102
         changes = sum(len(patch.changes) for patch in kept.patches)
         raise ActivationError(
-            f"{kept.problem}; {changes} changes were not sent: run the pipeline again once that "
-            "is done"
+            f"{kept.problem}; {changes} changes were not sent, and are to be sent by another run"
         )
