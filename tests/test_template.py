@@ -181,10 +181,13 @@ def test_the_page_launches_with_parameters_of_the_template() -> None:
 
 
 def test_the_page_launches_without_the_template_by_flags_of_ours_and_of_beams() -> None:
-    (words,) = commands("outreach-activation run")
-    named = {word.removeprefix("--").partition("=")[0] for word in words[2:]}
-    assert named > PARAMETERS.keys()
-    assert {f"--{name}" for name in named - FLAGS.keys()} <= beam_flags().keys()
+    launching, replaying = (
+        {word.removeprefix("--").partition("=")[0] for word in words[2:]}
+        for words in commands("outreach-activation run")
+    )
+    assert launching > PARAMETERS.keys()
+    assert replaying <= FLAGS.keys()
+    assert {f"--{name}" for name in launching - FLAGS.keys()} <= beam_flags().keys()
 
 
 def test_the_destination_on_the_page_can_be_launched(tmp_path: Path) -> None:
