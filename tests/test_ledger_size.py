@@ -59,8 +59,9 @@ class Week:
             body = b'{"outreach_id": 1, "segment": "a", "status": "realized"}' * 4
             some = [Message("s", str(next(self.numbers)), now, LIVE, body) for _ in range(changes)]
             receive(self.ledger, some, now)
-            with transaction(self.ledger):
-                taken_in(self.ledger, next_arrivals(self.ledger, LIVE, changes)[1])
+            while places := next_arrivals(self.ledger, LIVE, changes)[1]:
+                with transaction(self.ledger):
+                    taken_in(self.ledger, places)
             statuses = self.source.choices(("realized", "exited"), k=changes)
             prospects = self.source.choices(range(1, PROSPECTS + 1), k=changes)
             pairs = zip(prospects, statuses, strict=True)
@@ -90,6 +91,24 @@ def test_after_a_steady_week_it_is_as_large_as_after_three_days(tmp_path: Path) 
         assert week.now - oldest / 1e6 < 25.1 * HOUR
         (oldest,) = ledger.execute("SELECT min(received_at) FROM inbox").fetchone()
         assert week.now - oldest / 1e6 < 25.1 * HOUR
+
+
+def test_the_id_of_a_message_takes_no_more_room_the_larger_its_body_was(tmp_path: Path) -> None:
+    def pages_in_use(size: int) -> int:
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        numbers = iter(range(10**6))
+        with new_ledger(folder) as ledger:
+            for _ in range(10):
+                some = [Message("s", str(next(numbers)), 1, LIVE, b"x" * size) for _ in range(300)]
+                receive(ledger, some, 1)
+                with transaction(ledger):
+                    taken_in(ledger, next_arrivals(ledger, LIVE, 300)[1])
+            (pages,) = ledger.execute("PRAGMA page_count").fetchone()
+            (free,) = ledger.execute("PRAGMA freelist_count").fetchone()
+            return int(pages - free)
+
+    assert pages_in_use(2_000) <= pages_in_use(20) * 1.1
 
 
 def test_without_upkeep_the_same_week_would_grow_it_without_end(tmp_path: Path) -> None:
@@ -182,7 +201,7 @@ def test_tidying_removes_all_that_is_too_old_and_gives_the_disk_back(
         week.work(1, changes=25_000)
         before = week.megabytes
         week.now += 25 * HOUR
-        week.housekeeping.tidy(0.0, lambda: False)
+        week.housekeeping.tidy(600.0, lambda: False)
         assert ledger.execute("SELECT count(*) FROM receipts").fetchone() == (0,)
         assert ledger.execute("SELECT count(*) FROM inbox").fetchone() == (0,)
         assert week.megabytes < before * 0.2

@@ -178,7 +178,7 @@ def prune(
     connection.execute(
         "DELETE FROM inbox WHERE place IN (SELECT place FROM inbox WHERE body IS NULL"
         " AND place < coalesce((SELECT place FROM inbox WHERE received_at >= ?1"
-        " OR body IS NOT NULL ORDER BY place LIMIT 1), ?2) ORDER BY place LIMIT ?3)",
+        " AND body IS NULL ORDER BY place LIMIT 1), ?2) ORDER BY place LIMIT ?3)",
         (kept_since, _LAST, most),
     )
     connection.execute(

@@ -86,9 +86,16 @@ def next_arrivals(
 
 
 def taken_in(connection: sqlite3.Connection, places: Iterable[int]) -> None:
-    """Marks messages as taken in, within a transaction of the caller's; their bodies go."""
+    """Marks messages as taken in, within a transaction of the caller's; their bodies go.
+
+    What is to be known of them gets new places at the end, close together: in place of their
+    bodies it would keep a page for every few messages, for as long as their ids are kept.
+    """
     connection.executemany(
-        "UPDATE inbox SET body = NULL WHERE place = ?", ((place,) for place in places)
+        "INSERT OR REPLACE INTO inbox (source, message_id, published, lane, body, received_at)"
+        " SELECT source, message_id, published, lane, NULL, received_at FROM inbox"
+        " WHERE place = ?",
+        ((place,) for place in places),
     )
 
 
