@@ -18,13 +18,13 @@ from pipeline.health import Health
 from pipeline.housekeeping import Housekeeping
 from pipeline.job import Place
 from pipeline.ledger import history, waiting
-from pipeline.ledger.store import connect, owned
+from pipeline.ledger.store import connect, copied, owned
 from pipeline.local import Finished
 from pipeline.lookout import Lookout
 from pipeline.loop import Job, Loop
 from pipeline.metrics_server import serving
 from pipeline.outputs import Outputs, begin_outputs
-from pipeline.subscription import Subscription
+from pipeline.subscription import MESSAGES_UNDER_WAY, Subscription
 from pipeline.summary import ledger_summary
 from transforms.clock import steady
 
@@ -47,14 +47,17 @@ class AlwaysOn:
       dead_letters: path or topic; None for none.
       metrics_port: where metrics are served; None for nowhere.
       metrics_host: on which of this machine's addresses.
+      dry_run: everything but the requests. Nothing is acknowledged either, so that what was only
+        looked at is delivered by the next run; and the ledger is read and left as it is.
     """
 
     subscription: str
-    ledger: str
+    ledger: str | None
     receipts: str | None = None
     dead_letters: str | None = None
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    dry_run: bool = False
 
 
 def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished:
@@ -71,39 +74,48 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished
     began = steady()
     board = progress.fresh_board()
     bell = Bell()
-    with (
-        stopping(board, bell, console),
-        owned(asked.ledger),
-        closing(connect(asked.ledger)) as ledger,
-    ):
+    with ExitStack() as stack:
+        path = stack.enter_context(copied(asked.ledger)) if asked.dry_run else str(asked.ledger)
+        stack.enter_context(stopping(board, bell, console))
+        stack.enter_context(owned(path))
+        ledger = stack.enter_context(closing(connect(path)))
         outputs = begin_outputs(
-            asked.receipts, asked.dead_letters, (), ledger, afresh=False, lasting=True
+            asked.receipts, asked.dead_letters, (), ledger, afresh=asked.dry_run, lasting=True
         )
         job = replace(
             job_of(destination, Place.of(destination), progress.watch),
             hold_seconds=destination.delivery.hold_seconds,
             announce=None,  # Nobody looks, and to count what waits takes time.
+            dry_run=asked.dry_run,
         )
-        subscription = Subscription(asked.subscription, asked.ledger, bell.ring)
+        subscription = Subscription(
+            asked.subscription, path, bell.ring, acknowledges=not asked.dry_run
+        )
         housekeeping = Housekeeping(ledger, destination, outputs.targets, job.clock)
         health = Health(job.clock, lambda: subscription.failure, job.clock())
-        lookout = Lookout.over(ledger, asked.ledger, destination, job.guard, health)
+        lookout = Lookout.over(ledger, path, destination, job.guard, health)
 
         def look_after() -> None:
             subscription.check()
-            housekeeping.look_after()
-            lookout.look()
+            if not asked.dry_run:
+                housekeeping.look_after()
+                lookout.look()
 
         before = history.totals(ledger)
         before["waiting"] = waiting.count(ledger)
         last_dead_letter = history.last_dead_letter(ledger)
-        with ExitStack() as stack, closing(Loop(ledger, job, outputs.write_files)) as loop:
+        with closing(Loop(ledger, job, outputs.write_files)) as loop:
             if asked.metrics_port is not None:
                 where = (asked.metrics_host, asked.metrics_port)
-                url = stack.enter_context(serving(*where, asked.ledger, health))
+                url = stack.enter_context(serving(*where, path, health))
                 console.print(f"metrics at {url}/metrics, health at {url}/healthz")
             subscription.open()
             console.print(f"pulling from {asked.subscription}; Ctrl-C stops")
+            if asked.dry_run:
+                console.print(
+                    f"dry run: looks at {MESSAGES_UNDER_WAY:,} messages at most, and leaves them"
+                    " in the subscription"
+                )
             try:
                 keep_on(loop, bell, outputs, job, look_after)
             finally:
@@ -111,8 +123,9 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished
             # What there is no time for is written when it is started again.
             outputs.write(min(1.0, bell.seconds_left))
             left = waiting.count(ledger)
+            summary = ledger_summary(before, history.totals(ledger), left, steady() - began)
             return Finished(
-                ledger_summary(before, history.totals(ledger), left, steady() - began),
+                {**summary, "dry_run": True} if asked.dry_run else summary,
                 history.reasons(ledger, last_dead_letter),
                 left,
                 loop.problems,

@@ -16,14 +16,12 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.graph import Activation
-from pipeline.handover import Given, OutletOf, Put, Tray, offered
+from pipeline.handover import Given, Put, Tray, offered
 from pipeline.summary import Counts
 from transforms.coalesce import Coalesce
 from transforms.elements import Block, Change, DeadLetter, Outcome, Patch
 from transforms.mapping import Plan
-from transforms.outreach.desk import Access
-from transforms.outreach.sender import Delivery
-from transforms.patch import Outlet, PatchProspects
+from transforms.patch import Outlet, PatchProspects, Rehearse
 
 INTAKE = "intake"
 DELIVERY = "delivery"
@@ -84,21 +82,16 @@ class Halves:
 
     Args:
       plan: what goes where.
-      base_url: of the API.
-      accesses: the users.
-      delivery: how patches are sent.
+      patch: the sending, through the outlet that is handed over, or its rehearsal.
       clock: seconds since the epoch.
     """
 
     def __init__(
         self,
         plan: Plan,
-        base_url: str,
-        accesses: Sequence[Access],
-        delivery: Delivery,
+        patch: PatchProspects | Rehearse,
         clock: Callable[[], float],
     ) -> None:
-        patch = PatchProspects(base_url, accesses, delivery, outlet=OutletOf(DELIVERY), clock=clock)
         activation = Activation(plan, Coalesce(clock=clock), patch)
         self._intake = beam.Pipeline(runner=OnceBuilt())
         arrived = activation.take_in(self._intake, Given(INTAKE, Block))
@@ -108,7 +101,8 @@ class Halves:
         self._delivery = beam.Pipeline(runner=OnceBuilt())
         sent = activation.deliver(self._delivery | "Queue" >> Given(DELIVERY, Patch))
         sent.outcomes | "Outcomes" >> Put(DELIVERY, "outcome")
-        sent.kept | "Kept" >> Put(DELIVERY, "kept")
+        if sent.kept is not None:
+            sent.kept | "Kept" >> Put(DELIVERY, "kept")
 
     def take_in(self, blocks: Sequence[Block]) -> Arrived:
         """Runs the first over blocks."""

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from pipeline.account import Account, Advance
-from pipeline.halves import Halves
+from pipeline.halves import DELIVERY, Halves
+from pipeline.handover import OutletOf
 from pipeline.ledger import accounts, forgetting, guard, history, inbox, queue, waiting
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
@@ -27,7 +28,7 @@ from transforms.outreach.desk import Access, Desk, Watch
 from transforms.outreach.patience import HOLD_MOST_SECONDS
 from transforms.outreach.reading import READ_LEAST
 from transforms.outreach.sender import Delivery
-from transforms.patch import Outlet
+from transforms.patch import Outlet, PatchProspects, Rehearse
 
 ARRIVALS = 20_000
 """Messages taken in between two turns, at most."""
@@ -54,6 +55,7 @@ class Job:
       watch: see `transforms.outreach.desk.Watch`.
       announce: is told before each delivery how many more prospects of each user wait.
       clock: seconds since the epoch.
+      dry_run: nothing is sent; all that would have been counts as delivered.
     """
 
     plan: mapping.Plan
@@ -67,6 +69,7 @@ class Job:
     watch: Watch | None = None
     announce: Callable[[Mapping[str, int]], None] | None = None
     clock: Callable[[], float] = steady
+    dry_run: bool = False
 
 
 class Loop:
@@ -82,7 +85,19 @@ class Loop:
         self, ledger: sqlite3.Connection, job: Job, committed: Callable[[], None] = lambda: None
     ) -> None:
         self._job = job
-        self._halves = Halves(job.plan, job.base_url, job.accesses, job.delivery, job.clock)
+        self._halves = Halves(
+            job.plan,
+            Rehearse()
+            if job.dry_run
+            else PatchProspects(
+                job.base_url,
+                job.accesses,
+                job.delivery,
+                outlet=OutletOf(DELIVERY),
+                clock=job.clock,
+            ),
+            job.clock,
+        )
         self._ledger = ledger
         self._committed = committed
         self._turn: Turn | None = None

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     metavar="TOPIC",
     help="With --runner: where what a drained job left goes; else to the dead letters.",
 )
+@flag("dry_run", is_flag=True, help="Do everything but the requests; acknowledge nothing.")
 @flag("summary", metavar="PATH", help="Where the summary is written too, when it has stopped.")
 @flag(
     "metrics_port",
@@ -59,6 +60,7 @@ def run_command(
     receipts: str | None,
     dead_letters: str | None,
     deferred: str | None,
+    dry_run: bool,
     summary: str | None,
     metrics_port: int | None,
     metrics_host: str,
@@ -88,6 +90,11 @@ def run_command(
         finished: Finished | None
         asked: AlwaysOn | Streaming
         if runner is not None:
+            if dry_run:
+                raise ConfigurationError(
+                    f"{runner} would acknowledge what nobody sends; leave out --dry_run, or"
+                    " --runner and it is done on this machine"
+                )
             for name, given in (("ledger", ledger), ("metrics_port", metrics_port)):
                 if given is not None:
                     raise ConfigurationError(
@@ -108,13 +115,19 @@ def run_command(
                     "on this machine nothing is deferred, since what is left waits in the ledger;"
                     " leave out --deferred"
                 )
-            if ledger is None:
+            if ledger is None and not dry_run:
                 raise ConfigurationError(
                     "run needs --ledger PATH on this machine: what arrives is kept there before"
                     " it is acknowledged"
                 )
             asked = AlwaysOn(
-                input_subscription, ledger, receipts, dead_letters, metrics_port, metrics_host
+                input_subscription,
+                ledger,
+                receipts,
+                dead_letters,
+                metrics_port,
+                metrics_host,
+                dry_run,
             )
             finished = run(plan, asked, console)
         if finished is not None:

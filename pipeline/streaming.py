@@ -33,7 +33,7 @@ from pipeline.summary import Counts
 from transforms.clock import steady
 from transforms.coalesce import Coalesce
 from transforms.errors import ActivationError, ConfigurationError
-from transforms.patch import PatchProspects, Rehearse
+from transforms.patch import PatchProspects
 
 CHECKPOINTING = "checkpointing_interval"
 CHECKPOINT_MILLISECONDS = 10_000
@@ -49,7 +49,6 @@ class Streaming:
       receipts: topic; None for none.
       dead_letters: topic.
       deferred: topic for what a drained job left; None for that of the dead letters.
-      dry_run: everything but the requests.
       beam_flags: passed on to Beam; they name the runner.
     """
 
@@ -57,7 +56,6 @@ class Streaming:
     receipts: str | None = None
     dead_letters: str | None = None
     deferred: str | None = None
-    dry_run: bool = False
     beam_flags: Sequence[str] = ()
 
 
@@ -78,9 +76,7 @@ def activation_of(destination: Destination, asked: Streaming) -> Activation:
     return Activation(
         plan=plan_of(destination),
         coalesce=Coalesce(delivery.hold_seconds, delivery.remember_days * 86400.0),
-        patch=Rehearse()
-        if asked.dry_run
-        else PatchProspects(place.base_url, place.accesses, delivery_of(destination)),
+        patch=PatchProspects(place.base_url, place.accesses, delivery_of(destination)),
         receipts=asked.receipts,
         dead_letters=asked.dead_letters,
         deferred=asked.deferred,
@@ -93,7 +89,7 @@ def check_outputs(asked: Streaming, options: PipelineOptions) -> None:
     Raises:
       ConfigurationError: it would not be, and what mends that.
     """
-    if asked.dead_letters is None and not asked.dry_run:
+    if asked.dead_letters is None:
         raise ConfigurationError(
             "without --dead_letters what Outreach refuses would be lost, since a runner keeps no"
             " ledger; name a topic: --dead_letters projects/PROJECT/topics/NAME"
@@ -138,7 +134,7 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
     if state != PipelineState.DONE:
         raise ActivationError(f"the job ended as {state}; {unharmed}")
     counts = Counts.of(result)
-    summary, uncounted = counts.rough_summary(steady() - began, dry_run=asked.dry_run)
+    summary, uncounted = counts.rough_summary(steady() - began)
     if uncounted:
         console.print(
             f"the runner's own counters differ by {abs(uncounted):,} changes; what became of each"

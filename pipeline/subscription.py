@@ -41,6 +41,7 @@ class Subscription:
       name: ``projects/P/subscriptions/S``.
       ledger: path of the ledger.
       arrived: is called whenever there is something new in the inbox, or pulling has ended.
+      acknowledges: False to give all of it back in the end.
 
     Attributes:
       messages: new ones so far.
@@ -49,8 +50,17 @@ class Subscription:
       ConfigurationError: the name is not one.
     """
 
-    def __init__(self, name: str, ledger: str, arrived: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        ledger: str,
+        arrived: Callable[[], None],
+        *,
+        acknowledges: bool = True,
+    ) -> None:
         check_subscription(name)
+        self._acknowledges = acknowledges
+        self._only_seen: list[Any] = []
         self._name = name
         self._ledger = ledger
         self._arrived = arrived
@@ -132,6 +142,8 @@ class Subscription:
             connection.close()
             while not self._pulled.empty():
                 self._pulled.get().nack()
+            for each in self._only_seen:
+                each.nack()
 
     def _next_some(self) -> list[Any]:
         some: list[Any] = []
@@ -154,8 +166,11 @@ class Subscription:
                     for each in some:
                         each.nack()
                     return
-        for each in some:
-            each.ack()
+        if self._acknowledges:
+            for each in some:
+                each.ack()
+        else:
+            self._only_seen += some
         self.messages += new
         if new:
             self._arrived()

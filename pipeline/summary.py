@@ -60,7 +60,7 @@ class Counts:
         summary = _summary(self._totals, self.kept, seconds)
         return {**summary, "dry_run": True} if dry_run else summary
 
-    def rough_summary(self, seconds: float, *, dry_run: bool = False) -> tuple[dict[str, Any], int]:
+    def rough_summary(self, seconds: float) -> tuple[dict[str, Any], int]:
         """The summary where a runner counts roughly, as they do that are made of many workers.
 
         What is counted in a bundle that is run again counts twice, and Prism 2.77 forgets some of
@@ -72,7 +72,7 @@ class Counts:
         totals = self._totals
         ended = sum(totals[name] for name in OUTCOMES)
         summary = _summary({**totals, "changes": ended}, 0, seconds)
-        return ({**summary, "dry_run": True} if dry_run else summary), totals["changes"] - ended
+        return summary, totals["changes"] - ended
 
     @property
     def _totals(self) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tests.program import command, environment, json_lines
 from tests.pubsub_emulator import Channel, Emulator
@@ -51,13 +53,13 @@ class Place:
     def start(self, words: Sequence[str] | None = None) -> Running:
         """Starts `run`, or whatever the words say instead."""
         log = self.folder / f"log-{time.monotonic_ns()}"
-        with log.open("wb") as stderr:
+        with log.open("wb") as stderr, log.with_suffix(".out").open("wb") as stdout:
             process = subprocess.Popen(
                 command(*self.words) if words is None else list(words),
                 cwd=self.folder,
                 env=environment(**self.emulator.variables),
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
+                stdout=stdout,
                 stderr=stderr,
             )
         return Running(process, log)
@@ -98,6 +100,11 @@ class Running:
     def said(self) -> str:
         """What it has told people so far."""
         return self.log.read_text("utf-8")
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """What it came to, once it has stopped."""
+        return json.loads(self.log.with_suffix(".out").read_bytes().splitlines()[-1])
 
     def wait_for(self, words: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Until it has said so."""

@@ -258,6 +258,7 @@ def test_a_refused_credential_keeps_the_work_and_a_drain_puts_it_out(
             ["--runner=FlinkRunner", "--flink_master=host:8081", "--dead_letters=d.jsonl"],
             "name a topic",
         ),
+        (["--runner=PrismRunner", "--dead_letters=d", "--dry_run"], "leave out --dry_run"),
         (["--ledger=l.db", "--deferred=projects/p/topics/d"], "leave out --deferred"),
     ],
 )

@@ -20,6 +20,7 @@ from tests.pubsub_emulator import Channel, Emulator
 from tests.sandbox_client import wait_for
 from tests.test_replay import FIELDS, NUMBERS, SEGMENTS, line, patches, values
 from tests.trace import expected, flat_lines, untied
+from transforms.elements import OUTCOMES
 
 pytestmark = pytest.mark.pubsub
 
@@ -190,3 +191,30 @@ def test_what_killed_processes_spent_still_counts_whatever_the_clock_says(place:
         assert 429 not in patches(sandbox)
         assert [one for one in sandbox.violations() if one.kind != "overlap"] == []
         assert len(values(sandbox)) == len(place.receipts) == count
+
+
+def test_a_dry_run_sends_and_acknowledges_nothing_and_says_what_would_be_sent(
+    place: Place, sandbox: Sandbox
+) -> None:
+    lines = untied(flat_lines(200, 40, SEGMENTS))
+    place.channel.publish(*lines)
+    state = expected(lines, FIELDS)
+    fields = sum(len(each) for each in state.values())
+
+    with place.running(command(*place.words, "--dry_run")) as running:
+        place.wait_for_receipts(len(lines))
+        running.stop()
+        rehearsed = running.summary
+
+    assert rehearsed["dry_run"] is True
+    assert (rehearsed["changes"], rehearsed["delivered"]) == (len(lines), fields)
+    assert rehearsed["requests"] == 0
+    assert sandbox.requests() == []
+
+    with place.running() as running:
+        place.wait_for_receipts(2 * len(lines))
+        running.stop()
+    assert values(sandbox) == state
+    summary = running.summary
+    assert summary["changes"] == len(lines) == sum(summary[name] for name in OUTCOMES)
+    assert "dry_run" not in summary
