@@ -527,6 +527,27 @@ def test_nothing_between_the_steps_is_pickled(streaming: bool) -> None:
             assert not isinstance(part.get_impl(), FastPrimitivesCoderImpl), name
 
 
+def test_the_steps_keep_the_names_by_which_a_running_pipeline_is_updated() -> None:
+    pipeline = beam.Pipeline(runner="FnApiRunner")
+    given = pipeline | beam.Create([b"x"])
+    given.is_bounded = False
+    given | "Write" >> WriteToOutreach(users=[OPS], audiences=AUDIENCES)
+    types = Types("Write")
+    pipeline.visit(types)
+
+    assert {name.rpartition(".")[0] for name in types.found} == {
+        "Take/ParDo(TakeDoFn)",
+        "Map/ParDo(MapDoFn)/ParDo(MapDoFn)",
+        "Coalesce/ByProspect",
+        "Coalesce/Hold/ParDo(HoldDoFn)",
+        "Patch/ByUser",
+        "Patch/Pace",
+        "Outcomes",
+        "Receipts/Issue/ParDo(IssueDoFn)",
+        "DeadLetters",
+    }
+
+
 def test_runners_are_shown_what_goes_where_and_no_secret() -> None:
     users = [OPS, Access("sales", BearerAuth("SALES_TOKEN"))]
     audiences = [Audience.of("seg", 4, name="Enterprise")]
