@@ -18,6 +18,7 @@ import apache_beam as beam
 import pytest
 from apache_beam import coders
 from apache_beam.coders.coder_impl import FastPrimitivesCoderImpl
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import PipelineVisitor
 from apache_beam.pvalue import PCollection
 from apache_beam.testing.util import assert_that, equal_to
@@ -97,10 +98,13 @@ def keep(element: Any, name: str) -> None:
     _kept[name].append(element)
 
 
-def run(elements: beam.PTransform | Sequence[Any], stages: beam.PTransform) -> dict[str, list[Any]]:
+def run(
+    elements: beam.PTransform | Sequence[Any], stages: beam.PTransform, *flags: str
+) -> dict[str, list[Any]]:
     """Runs stages over elements; returns what came out, by the name of the output."""
     _kept.clear()
-    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+    options = PipelineOptions(list(flags) or ["--runner=FnApiRunner"])
+    with beam.Pipeline(options=options) as pipeline:
         source = elements if isinstance(elements, beam.PTransform) else beam.Create(elements)
         result = pipeline | "Given" >> source | "Stages" >> stages
         for name, collection in result._asdict().items():
@@ -113,6 +117,15 @@ def write(sandbox: Sandbox, **more: Any) -> WriteToOutreach:
     return WriteToOutreach(
         **{"users": [OPS], "audiences": AUDIENCES, "base_url": sandbox.url, **more}
     )
+
+
+def values_of_fields(sandbox: Sandbox) -> dict[int, dict[str, object]]:
+    """What the fields of audiences hold, of prospects of whom one does."""
+    found = {
+        who: {name: value for name, value in held.items() if name in FIELDS.values()}
+        for who, held in sandbox.prospects().items()
+    }
+    return {who: held for who, held in found.items() if held}
 
 
 def outcomes(receipts: Iterable[transforms.Receipt]) -> dict[str, int]:
@@ -156,16 +169,29 @@ def test_a_shuffled_trace_is_written_as_the_oracle_says_with_a_receipt_a_change(
 
     came = run(source, write(sandbox))
 
-    held = {
-        who: {name: value for name, value in held.items() if name in FIELDS.values()}
-        for who, held in sandbox.prospects().items()
-    }
-    assert {who: held for who, held in held.items() if held} == expected(lines, FIELDS)
+    assert values_of_fields(sandbox) == expected(lines, FIELDS)
     assert came["dead_letters"] == []
     mapped = [line for line in lines if json.loads(line)["segment"] in FIELDS]
     assert len(came["receipts"]) == len(mapped)
     assert set(outcomes(came["receipts"])) == {"delivered", "superseded"}
     assert len(sandbox.requests()) <= 50
+
+
+@pytest.mark.prism
+@pytest.mark.timeout(400)  # it may have to build Prism
+def test_it_is_written_alike_on_the_runner_that_beam_picks_where_it_can(
+    sandbox: Sandbox, prism: list[str]
+) -> None:
+    lines = list(flat_lines(200, 30, SEGMENTS))
+    source = beam.Create(
+        [TimestampedValue(line, place + 1) for place, line in enumerate([*lines, "{"])]
+    )
+
+    came = run(source | beam.WindowInto(FixedWindows(7)), write(sandbox), *prism)
+
+    assert values_of_fields(sandbox) == expected(lines, FIELDS)
+    assert len(came["receipts"]) == len(lines)
+    assert reasons(came["dead_letters"]) == [("parse", "not_json")]
 
 
 def test_every_shape_of_element_is_written_and_each_has_its_receipt(sandbox: Sandbox) -> None:
