@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import signal
 import time
 from collections import Counter
@@ -160,6 +161,15 @@ def test_live_messages_go_before_those_of_the_backfill_and_leave_it_a_share(plac
         assert sandbox.violations() == []
 
 
+FULL_BYTES = 16_384
+"""More than a log has, less than a ledger needs for a commit."""
+
+
+def limit_files(process: int, size: int = resource.RLIM_INFINITY) -> None:
+    """No file of a running process grows beyond a size, as if the disk were full."""
+    resource.prlimit(process, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
 CLOCK = """
 import sys, time
 began = time.time
@@ -218,3 +228,30 @@ def test_a_dry_run_sends_and_acknowledges_nothing_and_says_what_would_be_sent(
     summary = running.summary
     assert summary["changes"] == len(lines) == sum(summary[name] for name in OUTCOMES)
     assert "dry_run" not in summary
+
+
+def test_a_full_disk_pauses_loses_nothing_and_is_gone_on_from(place: Place) -> None:
+    with running_sandbox(SandboxOptions(prospects=PROSPECTS, latency_seconds=0.1)) as sandbox:
+        write_destination(place.folder, sandbox.url, NUMBERS, delivery=AT_ONCE)
+        with place.running() as running:
+            running.wait_for("pulling from")
+
+            limit_files(running.process.pid, FULL_BYTES)
+            ids = place.channel.publish(*[line(one) for one in range(1, 201)])
+            running.wait_for("the inbox cannot be written")
+            assert place.asked("SELECT count(*) FROM inbox") == [(0,)]
+            limit_files(running.process.pid)
+            place.wait_for_receipts(30)
+
+            limit_files(running.process.pid, FULL_BYTES)
+            running.wait_for("outcomes cannot be written down")
+            running.wait_for("the ledger cannot be written")
+            ((noted,),) = place.asked("SELECT count(*) FROM receipts")
+            assert 30 <= noted < len(ids)
+            limit_files(running.process.pid)
+            place.wait_for_receipts(len(ids))
+            running.stop()
+
+        assert "Traceback" not in running.said
+        assert sorted(patched(sandbox)) == list(range(1, len(ids) + 1)), "each of them once"
+        assert len(values(sandbox)) == len(place.receipts) == len(ids)
