@@ -14,6 +14,7 @@ from pipeline import progress
 from pipeline.bell import Bell, stopping
 from pipeline.destination import Destination
 from pipeline.durable import WAIT_LEAST_SECONDS, job_of
+from pipeline.ends import check_subscription
 from pipeline.health import Health
 from pipeline.housekeeping import Housekeeping
 from pipeline.job import Place
@@ -24,6 +25,7 @@ from pipeline.lookout import Lookout
 from pipeline.loop import Job, Loop
 from pipeline.metrics_server import serving
 from pipeline.outputs import Outputs, begin_outputs
+from pipeline.reach import Troubles
 from pipeline.subscription import MESSAGES_UNDER_WAY, Subscription
 from pipeline.summary import ledger_summary
 from transforms.clock import steady
@@ -68,9 +70,10 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished
 
     Raises:
       ConfigurationError: the ledger is in use or cannot be used, an output cannot be written,
-        or the subscription cannot be pulled from.
+        or the subscription is none or cannot be pulled from.
       ActivationError: pulling ended by itself; what came is in the ledger.
     """
+    check_subscription(asked.subscription)
     began = steady()
     board = progress.fresh_board()
     bell = Bell()
@@ -93,10 +96,12 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished
         )
         housekeeping = Housekeeping(ledger, destination, outputs.targets, job.clock)
         health = Health(job.clock, lambda: subscription.failure, job.clock())
+        troubles = Troubles()
         lookout = Lookout.over(ledger, path, destination, job.guard, health)
 
-        def look_after() -> None:
+        def look_after(loop: Loop) -> None:
             subscription.check()
+            troubles.look(loop.troubles)
             if not asked.dry_run:
                 housekeeping.look_after()
                 lookout.look()
@@ -135,7 +140,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished
 
 
 def keep_on(
-    loop: Loop, bell: Bell, outputs: Outputs, job: Job, look_after: Callable[[], None]
+    loop: Loop, bell: Bell, outputs: Outputs, job: Job, look_after: Callable[[Loop], None]
 ) -> None:
     """Takes in and delivers until the bell says stop.
 
@@ -146,16 +151,22 @@ def keep_on(
       job: the loop's.
       look_after: prunes, alerts and the like; called at least every `IDLE_SECONDS`.
     """
+    is_refused = False
     while not bell.stopped:
         try:
             busy = loop.take_in_messages(lambda: bell.stopped)
             busy |= not bell.stopped and loop.deliver()
             outputs.write()
-            look_after()
+            look_after(loop)
         except sqlite3.OperationalError as problem:
-            _log.error("the ledger cannot be written: %s; trying again", problem)
+            if not is_refused:
+                _log.error("the ledger cannot be written: %s; trying again", problem)
+            is_refused = True
             bell.wait(DISK_SECONDS)
             continue
+        if is_refused:
+            _log.warning("the ledger can be written again")
+            is_refused = False
         if not busy:
             at = loop.next_at()
             rest = IDLE_SECONDS if at is None else at - job.clock()

@@ -112,6 +112,12 @@ class Loop:
         """Why users are paused, and what mends it."""
         return [each.problem for each in self._accounts if each.problem is not None]
 
+    @property
+    def troubles(self) -> dict[str, str]:
+        """By user, what requests meet where all of them meet trouble."""
+        found = {each.name: self._desk.trouble(each.name) for each in self._accounts}
+        return {user: trouble for user, trouble in found.items() if trouble is not None}
+
     def close(self) -> None:
         """Closes the connections to Outreach."""
         self._desk.close()

@@ -14,9 +14,9 @@ from typing import Any
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
-from pipeline.ends import check_subscription
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, receive
 from pipeline.ledger.store import connect
+from pipeline.reach import Reach
 from transforms.clock import micros, steady
 from transforms.errors import ActivationError, ConfigurationError
 
@@ -45,9 +45,6 @@ class Subscription:
 
     Attributes:
       messages: new ones so far.
-
-    Raises:
-      ConfigurationError: the name is not one.
     """
 
     def __init__(
@@ -58,7 +55,6 @@ class Subscription:
         *,
         acknowledges: bool = True,
     ) -> None:
-        check_subscription(name)
         self._acknowledges = acknowledges
         self._only_seen: list[Any] = []
         self._name = name
@@ -70,6 +66,7 @@ class Subscription:
         self._pull: Future[Any] | None = None
         self._writer = threading.Thread(target=self._write, name="inbox", daemon=True)
         self._broken: Exception | None = None
+        self._reach = Reach("Pub/Sub", steady, arrived)
         self.messages = 0
 
     def open(self) -> None:
@@ -82,6 +79,7 @@ class Subscription:
             self._client = pubsub_v1.SubscriberClient()
         except GoogleAuthError as problem:
             raise ConfigurationError(f"cannot pull from {self._name}: {problem}") from problem
+        self._reach.watch(self._client.transport.grpc_channel)
         self._pull = self._client.subscribe(
             self._name,
             callback=self._pulled.put,
@@ -105,7 +103,7 @@ class Subscription:
         return self._pull.exception()
 
     def check(self) -> None:
-        """Returns while pulling goes on.
+        """Returns while pulling goes on; tells people where Pub/Sub is away.
 
         Raises:
           ConfigurationError: it could not begin; nothing came.
@@ -115,6 +113,7 @@ class Subscription:
         if failure is not None:
             kind = ActivationError if self.messages else ConfigurationError
             raise kind(f"cannot pull from {self._name}: {failure}") from failure
+        self._reach.look()
 
     def close(self) -> None:
         """Stops to pull; what was pulled and not committed is given back."""
@@ -123,10 +122,14 @@ class Subscription:
         self._closing.set()
         self._writer.join()
         # What was acknowledged is told to Pub/Sub before the client ends.
+        logging.getLogger("google.api_core.bidi").setLevel(logging.ERROR)  # That it takes longer.
         self._pull.cancel()
         with contextlib.suppress(Exception):  # Whatever it ended with, it has ended.
             self._pull.result(timeout=CLOSE_SECONDS)
-        self._client.close()
+        # A client that waits to try again is closed when it has, and complains: that may take
+        # longer than there is time, and the process ends it too.
+        if not self._reach.is_away:
+            self._client.close()
 
     def _write(self) -> None:
         connection = connect(self._ledger)
@@ -155,13 +158,16 @@ class Subscription:
 
     def _commit(self, connection: sqlite3.Connection, some: Sequence[Any]) -> None:
         messages = [self._message(each) for each in some]
+        is_refused = False
         while True:
             try:
                 new = receive(connection, messages, micros(steady()))
                 break
             except sqlite3.OperationalError as problem:
                 # Kept rather than given back: a redelivery counts against a message.
-                _log.error("the inbox cannot be written: %s; trying again", problem)
+                if not is_refused:
+                    _log.error("the inbox cannot be written: %s; trying again", problem)
+                is_refused = True
                 if self._closing.wait(RETRY_SECONDS):
                     for each in some:
                         each.nack()

@@ -106,12 +106,13 @@ class Running:
         """What it came to, once it has stopped."""
         return json.loads(self.log.with_suffix(".out").read_bytes().splitlines()[-1])
 
-    def wait_for(self, words: str, seconds: float = PATIENCE_SECONDS) -> None:
-        """Until it has said so."""
+    def wait_for(self, words: str, seconds: float = PATIENCE_SECONDS, times: int = 1) -> None:
+        """Until it has said so, so many times."""
 
         def has() -> bool:
-            assert words in self.said or self.process.poll() is None, self.said
-            return words in self.said
+            has_said = self.said.count(words) >= times
+            assert has_said or self.process.poll() is None, self.said
+            return has_said or self.said.count(words) >= times
 
         wait_for(has, seconds)
 

@@ -53,14 +53,19 @@ def _end(stream: int) -> bytes:
 
 
 @contextmanager
-def relayed(address: str) -> Iterator[str]:
-    """The address at which a server is told so, for as long as the ``with`` block lasts."""
-    host, _, port = address.rpartition(":")
+def relayed(address: str, port: int = 0) -> Iterator[str]:
+    """The address at which a server is told so, for as long as the ``with`` block lasts.
+
+    Args:
+      address: of the server.
+      port: on which it is told; 0 for any that is free.
+    """
+    host, _, behind = address.rpartition(":")
     host = host.strip("[]")
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.CancelledError):  # It is cancelled when the block ends.
-            back, forth = await asyncio.open_connection(host, int(port))
+            back, forth = await asyncio.open_connection(host, int(behind))
             answering = asyncio.create_task(_answer(back, writer))
             try:
                 await _ask(reader, forth)
@@ -77,7 +82,7 @@ def relayed(address: str) -> Iterator[str]:
     def on_loop(act: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(act, loop).result()
 
-    server = on_loop(asyncio.start_server(serve, "127.0.0.1", 0))
+    server = on_loop(asyncio.start_server(serve, "127.0.0.1", port))
     try:
         yield "{}:{}".format(*server.sockets[0].getsockname())
     finally:

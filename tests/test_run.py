@@ -6,9 +6,11 @@ import json
 import random
 import resource
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from pipeline.sandbox.server import Sandbox, running_sandbox
 from tests.always_on import STOP_SECONDS, Place
 from tests.program import command, write_destination
 from tests.pubsub_emulator import Channel, Emulator
+from tests.pubsub_relay import relayed
 from tests.sandbox_client import wait_for
 from tests.test_replay import FIELDS, NUMBERS, SEGMENTS, line, patches, values
 from tests.trace import expected, flat_lines, untied
@@ -122,6 +125,45 @@ def test_what_was_acknowledged_is_in_the_inbox(place: Place) -> None:
     while missing:
         assert time.monotonic() < deadline, f"{len(missing)} messages are nowhere"
         missing -= {each.message_id for each in place.channel.pull()}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_pubsub_may_be_away_at_the_start_and_when_it_is_stopped(
+    place: Place, sandbox: Sandbox
+) -> None:
+    port = free_port()
+    away = replace(place, emulator=replace(place.emulator, address=f"127.0.0.1:{port}"))
+    with away.running() as running:
+        running.wait_for("Pub/Sub cannot be reached; trying again")
+        with relayed(place.emulator.address, port):
+            place.channel.publish(line(1))
+            place.wait_for_receipts(1)
+            running.wait_for("Pub/Sub can be reached again")
+        assert running.stop() < STOP_SECONDS
+    assert "Traceback" not in running.said
+    assert len(values(sandbox)) == 1
+
+
+def test_a_subscription_that_is_none_is_refused_and_leaves_nothing_behind(place: Place) -> None:
+    write_destination(place.folder, "http://127.0.0.1:9", NUMBERS)
+    words = [
+        "orders" if each.startswith("projects/") else each
+        for word in command(*place.words)
+        for each in word.split("=", 1)
+    ]
+    with place.running(words) as running:
+        assert running.process.wait(timeout=30) == 2
+        assert "'orders' is no subscription; name it as projects/PROJECT/" in running.said
+    missing = [word.replace("/s-", "/gone-") for word in command(*place.words)]
+    with place.running(missing) as running:
+        assert running.process.wait(timeout=30) == 2
+        assert "refused cannot pull from projects/tests/subscriptions/gone-" in running.said
+        assert "Traceback" not in running.said
 
 
 def test_a_second_job_on_a_ledger_is_refused(place: Place, sandbox: Sandbox) -> None:

@@ -116,6 +116,11 @@ class Desk:
         known = self._known.get(user)
         return -math.inf if known is None else known.patience.held_until
 
+    def trouble(self, user: str) -> str | None:
+        """What a user's requests meet where so many in a row meet trouble; None elsewhere."""
+        known = self._known.get(user)
+        return known.patience.held_for if known and known.patience.exhausted else None
+
     def deliver(
         self,
         patches: Mapping[Access, Iterable[Patch]],
