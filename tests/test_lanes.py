@@ -277,6 +277,31 @@ def test_what_strangers_leave_is_used_to_the_last_request_and_few_meet_a_429(
     assert crowd.refused < lanes
 
 
+@given(st.integers(1, 200), st.integers(2, 8), st.integers(0, 59))
+def test_a_lane_that_heard_a_while_ago_meets_no_more_429s_than_it_has_in_flight(
+    left: int, lanes: int, seconds: int
+) -> None:
+    server = Server(200 + left, HOUR, sliding=True)
+    for _ in range(200):
+        server.spend(NOW)
+    crowd = Crowd(server, 0, lanes)
+    late, *others = crowd.lanes
+    fill(late, 1)
+    crowd.answer(late, 0)
+    for other in others:
+        while other.in_flight or other.budget.available(crowd.now):
+            fill(other, 4)
+            crowd.answer(other, 0)
+    crowd.now += seconds
+    before = crowd.refused
+    late.now = crowd.now
+    while late.in_flight or late.budget.available(crowd.now):
+        fill(late, 4)
+        crowd.answer(late, 0)
+    assert crowd.refused - before <= 4
+    assert crowd.refused < 4 * lanes
+
+
 def test_a_request_without_an_answer_costs_one_of_what_is_left_and_not_a_lanes_share() -> None:
     budget = Budget(BudgetTerms(800, HOUR, 0, 0, 8))
     heard(budget, NOW, remaining=41)
