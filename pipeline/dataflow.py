@@ -1,12 +1,19 @@
-"""What Dataflow asks for beyond other runners: credentials that its workers can reach."""
+"""What Dataflow asks for beyond other runners: credentials in reach of its workers, and leave."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any, Final
+
+from apache_beam.utils.retry import PermanentException
+from google.api_core.exceptions import GoogleAPICallError, RetryError, ServerError
+from google.auth.exceptions import GoogleAuthError
 
 from pipeline.destination import Destination
 from pipeline.yaml_lines import Problem
+from transforms.errors import ActivationError, ConfigurationError
 from transforms.outreach.token_store import SECRET_PREFIX
 
 _REMEDIES: Final = {
@@ -46,6 +53,31 @@ def _out_of_reach(destination: Destination) -> Iterator[Problem]:
                 " the secret into Google Secret Manager and write"
                 f" {instead}: projects/PROJECT/secrets/SECRET",
             )
+
+
+@contextlib.contextmanager
+def submitting() -> Iterator[None]:
+    """Tells in a sentence why a job is not handed over to Dataflow.
+
+    Raises:
+      ConfigurationError: what Dataflow needs is not installed, or it refuses the job.
+      ActivationError: Dataflow is unwell.
+    """
+    try:
+        import_module("apache_beam.runners.dataflow.internal.apiclient")
+    except ImportError as problem:
+        raise ConfigurationError(
+            f"what Dataflow needs is not installed ({problem}); install"
+            " outreach-activation[dataflow]"
+        ) from problem
+    try:
+        yield
+    except (ServerError, RetryError) as problem:
+        raise ActivationError(f"Dataflow cannot be reached: {problem.message}") from problem
+    except GoogleAPICallError as problem:
+        raise ConfigurationError(f"Dataflow refuses the job: {problem.message}") from problem
+    except (GoogleAuthError, PermanentException, OSError) as problem:
+        raise ConfigurationError(f"the job cannot be handed to Dataflow: {problem}") from problem
 
 
 def started(result: Any) -> str:  # noqa: ANN401 - a PipelineResult, of whatever runner

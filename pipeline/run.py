@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from typing import TYPE_CHECKING
@@ -10,7 +11,6 @@ import click
 from rich.console import Console
 
 from pipeline import logs
-from pipeline.dataflow import check_credentials
 from pipeline.destination import load_destination
 from pipeline.options import BeamCommand, flag
 from pipeline.statuses import DEAD_LETTERS, DONE, failing_plainly
@@ -78,13 +78,15 @@ def run_command(
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.
         from pipeline.always_on import AlwaysOn, run  # noqa: PLC0415
+        from pipeline.dataflow import check_credentials, submitting  # noqa: PLC0415
         from pipeline.report import report, write_summary  # noqa: PLC0415
         from pipeline.runners import other_runner  # noqa: PLC0415
         from pipeline.streaming import Streaming, run_streaming  # noqa: PLC0415
 
         runner = other_runner(context.obj)
         plan = load_destination(destination)
-        if runner is not None and "dataflow" in runner.lower():
+        to_dataflow = runner is not None and "dataflow" in runner.lower()
+        if to_dataflow:
             check_credentials(plan)
         plan.secrets(os.environ)
         finished: Finished | None
@@ -108,7 +110,8 @@ def run_command(
                 deferred=deferred,
                 beam_flags=context.obj,
             )
-            finished = run_streaming(plan, asked, console)
+            with submitting() if to_dataflow else contextlib.nullcontext():
+                finished = run_streaming(plan, asked, console)
         else:
             if deferred is not None:
                 raise ConfigurationError(

@@ -28,6 +28,8 @@ class Service:
       jobs: those that were to be created, as they came.
       asked: every request, as method and path.
       running: the name of a job that runs, with the id `JOB_ID`.
+      taken: whether a job of that name runs already, and is given in place of a new one.
+      refusing: status and message of its answers, if it refuses everything.
       port: where it listens, on this machine.
     """
 
@@ -35,6 +37,8 @@ class Service:
         self.jobs: list[dict[str, Any]] = []
         self.asked: list[str] = []
         self.running: str | None = None
+        self.taken = False
+        self.refusing: tuple[int, str] | None = None
         self.port = 0
 
     def flags(self, staging: Path) -> list[str]:
@@ -55,6 +59,9 @@ class Service:
         """The status and the JSON of an answer."""
         path = path.partition("?")[0]
         self.asked.append(f"{method} {path}")
+        if self.refusing is not None:
+            status, message = self.refusing
+            return status, {"error": {"code": status, "message": message}}
         if (method, path) == ("POST", JOBS):
             job = json.loads(body)
             self.jobs.append(job)
@@ -62,7 +69,7 @@ class Service:
                 "id": JOB_ID,
                 "projectId": PROJECT,
                 "name": job["name"],
-                "clientRequestId": job["clientRequestId"],
+                "clientRequestId": "another" if self.taken else job["clientRequestId"],
             }
         if (method, path) == ("GET", JOBS):
             state = {"id": JOB_ID, "name": self.running, "currentState": "JOB_STATE_RUNNING"}

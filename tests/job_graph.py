@@ -98,6 +98,8 @@ def launch(
     folder: Path,
     *more: str,
     running: str | None = None,
+    refusing: tuple[int, str] | None = None,
+    taken: bool = False,
     without: Collection[str] = (),
     **destination: Any,
 ) -> Sent:
@@ -106,7 +108,7 @@ def launch(
     staging = folder / "staging"
     staging.mkdir()
     with dataflow_service() as service, secrets():
-        service.running = running
+        service.running, service.refusing, service.taken = running, refusing, taken
         words = ["run", *arguments(path, without), *service.flags(staging), *more]
         said = CliRunner().invoke(cli, words)
     if said.exception is not None and not isinstance(said.exception, SystemExit):

@@ -288,6 +288,30 @@ def test_outputs_that_would_be_lost_are_refused_before_the_job_starts(tmp_path: 
     assert said.service.asked == []
 
 
+def test_what_dataflow_refuses_is_told_in_a_sentence(tmp_path: Path) -> None:
+    said = launch(tmp_path, refusing=(403, "the caller lacks a permission"))
+    assert said.status == 2
+    last = said.output.splitlines()[-1]  # Beam's own log is before it.
+    assert last.startswith("refused Dataflow refuses the job: ")
+    assert last.endswith("the caller lacks a permission")
+    assert "Traceback" not in said.output
+
+
+def test_a_job_that_runs_already_under_the_name_is_not_started_twice(tmp_path: Path) -> None:
+    said = launch(tmp_path, running="activation", taken=True)
+    assert said.status == 2
+    assert f"already active job named activation with id: {JOB_ID}" in said.output
+
+
+def test_without_what_dataflow_needs_it_is_said_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "apache_beam.runners.dataflow.internal.apiclient", None)
+    said = launch(tmp_path)
+    assert said.status == 2
+    assert "install outreach-activation[dataflow]" in said.output
+
+
 def test_an_update_names_the_job_that_it_replaces_and_the_steps_that_have_other_names(
     tmp_path: Path,
 ) -> None:
