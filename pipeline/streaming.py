@@ -39,6 +39,10 @@ CHECKPOINTING = "checkpointing_interval"
 CHECKPOINT_MILLISECONDS = 10_000
 """On Flink, where nothing else is said: it takes none by itself, and acknowledges none without."""
 
+WITHOUT_SPLITS = "prism_disable_sdf_split"
+"""Where Prism 2.77 splits a bundle between two elements of one key, it lets another bundle have the
+key before the first is done with it, and of the state that both leave keeps one's alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Streaming:
@@ -62,10 +66,11 @@ class Streaming:
 def options_of(asked: Streaming) -> PipelineOptions:
     """Beam's options, with those that this job cannot do without."""
     flags = list(asked.beam_flags)
-    if "flink" in runner_name(PipelineOptions(flags)) and not any(
-        CHECKPOINTING in flag for flag in flags
-    ):
+    runner = runner_name(PipelineOptions(flags))
+    if "flink" in runner and not any(CHECKPOINTING in flag for flag in flags):
         flags.append(f"--{CHECKPOINTING}={CHECKPOINT_MILLISECONDS}")
+    if "prism" in runner:
+        flags.append(f"--experiments={WITHOUT_SPLITS}")
     return PipelineOptions(flags, streaming=True)
 
 

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from apache_beam.options.pipeline_options import StandardOptions
 
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
+from pipeline.streaming import Streaming, options_of
 from tests.delivering import statuses
 from tests.program import command, environment, json_lines, replay, run, write_destination
 from tests.pubsub_emulator import Channel, Emulator
@@ -154,6 +156,27 @@ def test_a_trace_ends_in_the_oracles_state_with_one_receipt_for_each_change(
         assert summary["changes"] == sum(summary[name] for name in OUTCOMES)
         assert taken(topics.deferred, 0) == []
         assert sandbox.violations() == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "asked", "not_asked"),
+    [
+        (["--runner=PrismRunner"], ["prism_disable_sdf_split"], ["checkpointing"]),
+        (["--runner=PrismRunner", "--experiments=mine"], ["mine", "prism_disable_sdf_split"], []),
+        (["--runner=FlinkRunner"], ["checkpointing_interval"], ["prism"]),
+        (["--runner=FlinkRunner", "--checkpointing_interval=5"], ["5"], ["10000"]),
+        (["--runner=DataflowRunner"], [], ["prism", "checkpointing"]),
+    ],
+)
+def test_a_runner_is_told_what_it_cannot_do_without(
+    flags: list[str], asked: list[str], not_asked: list[str]
+) -> None:
+    options = options_of(Streaming(subscription="projects/p/subscriptions/s", beam_flags=flags))
+    told_ = str(options.get_all_options(drop_default=True, retain_unknown_options=True))
+
+    assert options.view_as(StandardOptions).streaming
+    assert all(word in told_ for word in asked)
+    assert not any(word in told_ for word in not_asked)
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4])
