@@ -110,6 +110,7 @@ def destination(
     audiences: Mapping[str, int],
     *,
     requests: int = 1_000_000,
+    per_seconds: float = 3600.0,
     hold_seconds: float = 5.0,
 ) -> str:
     """Writes a destination file for a sandbox; `audiences` is segment to field number."""
@@ -124,7 +125,11 @@ def destination(
                     {
                         "name": "ops",
                         "auth": {"type": "bearer", "token_env": "OUTREACH_TOKEN"},
-                        "budget": {"requests": requests, "per_seconds": 3600, "reserve": 0},
+                        "budget": {
+                            "requests": requests,
+                            "per_seconds": per_seconds,
+                            "reserve": 0,
+                        },
                     }
                 ],
                 "audiences": [

@@ -16,7 +16,7 @@ from transforms.errors import ActivationError
 MESSAGES_UNDER_WAY: Final = 2_000
 BYTES_UNDER_WAY: Final = 32 * 2**20
 """What a process is handed before it is acknowledged."""
-LEASE_SECONDS: Final = 10
+LEASE_SECONDS: Final = 60
 """For how long at a time messages are ours; those of a process that died come again after it."""
 LEASE_MOST_SECONDS: Final = 600.0
 """After so long a message comes again whose bundle failed, or was never committed."""

@@ -158,10 +158,12 @@ class HoldDoFn(beam.DoFn):
         forget: RuntimeTimer = beam.DoFn.TimerParam(FORGET),
         window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
     ) -> Iterator[Any]:
-        if not any(True for _ in held.read()):
+        changes = list(held.read())
+        if not changes:
             return  # The window has ended meanwhile.
         now = self._clock()
-        yield from self._release(held, seen, known, now)
+        held.clear()
+        yield from self._release(changes, seen, known, now)
         heard.write(now)
         forget.set(Timestamp.of(now + self._remember_seconds))
         window_ends.clear()
@@ -177,7 +179,9 @@ class HoldDoFn(beam.DoFn):
         # Nothing is left to wait for; Prism fires a timer that is cleared.
         now = self._clock()
         hold_ends.set(Timestamp.of(now))
-        yield from self._release(held, seen, known, now)
+        changes = list(held.read())
+        held.clear()
+        yield from self._release(changes, seen, known, now)
 
     @on_timer(FORGET)
     def forget(  # noqa: D102
@@ -195,12 +199,11 @@ class HoldDoFn(beam.DoFn):
             heard.clear()
 
     def _release(
-        self, held: BagRuntimeState, seen: BagRuntimeState, known: BagRuntimeState, now: float
+        self, held: Sequence[Change], seen: BagRuntimeState, known: BagRuntimeState, now: float
     ) -> Iterator[Any]:
         marks = dict(seen.read())
-        changes, repeated = without_repeats(list(held.read()), marks, now)
+        changes, repeated = without_repeats(held, marks, now)
         self._tally.out_repeated.inc(repeated)
-        held.clear()
         seen.clear()
         for mark in marks.items():
             seen.add(mark)
