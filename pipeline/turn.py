@@ -20,7 +20,7 @@ from transforms.patch import Kept
 _log = logging.getLogger(__name__)
 
 COMMIT_OUTCOMES = 200
-"""Outcomes committed at once, at most; so many PATCHes are repeated if the process is killed."""
+"""Outcomes committed at once, at most; about so many PATCHes a killed process leaves in doubt."""
 COMMIT_SECONDS = 0.25
 
 

@@ -21,6 +21,9 @@ from transforms.outreach.patience import Patience
 from transforms.outreach.reading import Reading
 from transforms.outreach.sender import Sender
 
+READY_OUTCOMES = 50
+"""So many are handed on at once, at most, however fast they come: whoever notes them down must not
+be far behind what was sent."""
 TICK_SECONDS = 0.2
 """How often outcomes are handed on, and standings told, while requests are under way."""
 GRACE_SECONDS = 7.0
@@ -142,10 +145,14 @@ class Desk:
           Each outcome soon after it is known, and at last what each user left undone, if any.
         """
         outcomes: list[Outcome] = []
-        senders = {
-            access: self._sender(access, budgets[access.name], outcomes.append)
-            for access in patches
-        }
+        full = asyncio.Event()
+
+        def emit(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            if len(outcomes) >= READY_OUTCOMES:
+                full.set()
+
+        senders = {access: self._sender(access, budgets[access.name], emit) for access in patches}
 
         async def start() -> list[asyncio.Task[list[Patch]]]:
             return [
@@ -158,8 +165,9 @@ class Desk:
         try:
             ended = not tasks
             while not ended:
-                ended = self._runner.run(_tick(tasks))
+                ended = self._runner.run(_tick(tasks, full))
                 ready, outcomes[:] = list(outcomes), []
+                full.clear()
                 yield from ready
                 if watch is not None and watch([sender.standing() for sender in senders.values()]):
                     drained_at = min(drained_at, self._clock())
@@ -205,14 +213,20 @@ class Desk:
         self.throttled_seconds += standing.throttled_seconds
 
 
-async def _tick(tasks: Sequence[asyncio.Task[list[Patch]]]) -> bool:
+async def _tick(tasks: Sequence[asyncio.Task[list[Patch]]], full: asyncio.Event) -> bool:
     """Gives the tasks a moment; returns whether all have ended, raises what one raised."""
-    done, pending = await asyncio.wait(
-        tasks, timeout=TICK_SECONDS, return_when=asyncio.FIRST_EXCEPTION
+    filling = asyncio.create_task(full.wait())
+    await asyncio.wait(
+        [filling, *(task for task in tasks if not task.done())],
+        timeout=TICK_SECONDS,
+        return_when=asyncio.FIRST_COMPLETED,
     )
-    for task in done:
-        task.result()
-    return not pending
+    filling.cancel()
+    await asyncio.gather(filling, return_exceptions=True)
+    for task in tasks:
+        if task.done():
+            task.result()
+    return all(task.done() for task in tasks)
 
 
 async def _end(tasks: Sequence[asyncio.Task[list[Patch]]]) -> None:
