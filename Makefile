@@ -16,8 +16,8 @@ help: ## Say what there is
 demo: .venv/installed ## Replay the examples into a local Outreach, in under a minute
 	@examples/demo.sh $(BIN)/outreach-activation
 
-test: .venv/tested ## Run every test
-	@$(BIN)/python -m pytest
+test: .venv/tested ## Run every test, two files at a time, since many wait for a process or a clock
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: .venv/tested ## Check style, and ask after known vulnerabilities
 	@$(BIN)/ruff check .

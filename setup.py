@@ -36,6 +36,7 @@ setup(
             "mypy>=2.4,<3",
             "pip-audit>=2.7,<3",
             "pytest>=8.2,<10",
+            "pytest-xdist>=3.6,<4",
             "pytest-timeout>=2.3,<3",
             "ruff>=0.17.5,<0.18",
         ],
