@@ -8,7 +8,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -65,6 +65,24 @@ class Bell:
 
 
 @contextmanager
+def on_signals(act: Callable[[str], None]) -> Iterator[None]:
+    """While the block lasts, SIGINT and SIGTERM call `act` with the signal's name.
+
+    It may interrupt anything of the main thread's, also somebody who is printing.
+    """
+
+    def heed(number: int, _frame: FrameType | None) -> None:
+        act(signal.Signals(number).name)
+
+    before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)
+
+
+@contextmanager
 def stopping(board: progress.Board, bell: Bell, console: Console) -> Iterator[None]:
     """While the block lasts, SIGINT and SIGTERM finish what is in flight and stop.
 
@@ -72,7 +90,7 @@ def stopping(board: progress.Board, bell: Bell, console: Console) -> Iterator[No
     """
     news: queue.SimpleQueue[str] = queue.SimpleQueue()
 
-    def stop(number: int, _frame: FrameType | None) -> None:
+    def stop(name: str) -> None:
         if bell.stopped:
             # `timeout` and shells may send the same one to a process and to its group.
             if bell.seconds_left < STOP_SECONDS - SAME_SECONDS:
@@ -81,7 +99,7 @@ def stopping(board: progress.Board, bell: Bell, console: Console) -> Iterator[No
         board.drain()
         bell.stop()
         # Not told here: this may have interrupted somebody who is printing.
-        news.put(signal.Signals(number).name)
+        news.put(name)
 
     def tell() -> None:
         while name := news.get():
@@ -90,13 +108,11 @@ def stopping(board: progress.Board, bell: Bell, console: Console) -> Iterator[No
                 " Once more ends at once."
             )
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     teller = threading.Thread(target=tell, name="stopping", daemon=True)
     teller.start()
     try:
-        yield
+        with on_signals(stop):
+            yield
     finally:
-        for number, action in before.items():
-            signal.signal(number, action)
         news.put("")
         teller.join()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -16,6 +14,7 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from rich.console import Console
 
 from pipeline import progress
+from pipeline.bell import on_signals
 from pipeline.destination import Destination
 from pipeline.ends import prepare
 from pipeline.files import ReadFiles, expand
@@ -149,19 +148,14 @@ def unhurried_gc() -> Iterator[None]:
 def draining(board: progress.Board, console: Console) -> Iterator[None]:
     """While the block lasts, the first SIGINT or SIGTERM drains and the second ends at once."""
 
-    def drain(number: int, _frame: FrameType | None) -> None:
+    def drain(name: str) -> None:
         if board.draining:
             os._exit(1)
         board.drain()
-        name = signal.Signals(number).name
         console.print(
             f"{name}: finishing the requests in flight; what is left becomes dead letters"
             " (deferred) that replay can take up. Once more ends at once."
         )
 
-    before = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with on_signals(drain):
         yield
-    finally:
-        for number, action in before.items():
-            signal.signal(number, action)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from pipeline import logs
-from pipeline.destination import load_destination
+from pipeline.destination import Destination, load_destination
 from pipeline.options import BeamCommand, flag
 from pipeline.statuses import DEAD_LETTERS, DONE, failing_plainly
 from transforms.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from pipeline.always_on import AlwaysOn
     from pipeline.local import Finished
+    from pipeline.streaming import Streaming
 
 
 @click.command("run", cls=BeamCommand)
@@ -78,51 +81,26 @@ def run_command(
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.
         from pipeline.always_on import AlwaysOn, run  # noqa: PLC0415
-        from pipeline.dataflow import check_credentials, submitting  # noqa: PLC0415
         from pipeline.report import report, write_summary  # noqa: PLC0415
         from pipeline.runners import other_runner  # noqa: PLC0415
-        from pipeline.streaming import Streaming, run_streaming  # noqa: PLC0415
+        from pipeline.streaming import Streaming  # noqa: PLC0415
 
         runner = other_runner(context.obj)
         plan = load_destination(destination)
-        to_dataflow = runner is not None and "dataflow" in runner.lower()
-        if to_dataflow:
-            check_credentials(plan)
-        plan.secrets(os.environ)
+        _refuse_flags_of_elsewhere(
+            runner,
+            here={"ledger": ledger, "metrics_port": metrics_port, "dry_run": dry_run or None},
+            elsewhere={"deferred": deferred},
+        )
         finished: Finished | None
         asked: AlwaysOn | Streaming
-        if runner is not None:
-            if dry_run:
-                raise ConfigurationError(
-                    f"{runner} would acknowledge what nobody sends; leave out --dry_run, or"
-                    " --runner and it is done on this machine"
-                )
-            for name, given in (("ledger", ledger), ("metrics_port", metrics_port)):
-                if given is not None:
-                    raise ConfigurationError(
-                        f"--{name} is for the job on this machine, and {runner} keeps state and"
-                        f" metrics of its own; leave out --{name} or --runner"
-                    )
-            asked = Streaming(
-                subscription=input_subscription,
-                receipts=receipts,
-                dead_letters=dead_letters,
-                deferred=deferred,
-                beam_flags=context.obj,
-            )
-            with submitting() if to_dataflow else contextlib.nullcontext():
-                finished = run_streaming(plan, asked, console)
-        else:
-            if deferred is not None:
-                raise ConfigurationError(
-                    "on this machine nothing is deferred, since what is left waits in the ledger;"
-                    " leave out --deferred"
-                )
+        if runner is None:
             if ledger is None and not dry_run:
                 raise ConfigurationError(
                     "run needs --ledger PATH on this machine: what arrives is kept there before"
                     " it is acknowledged"
                 )
+            plan.secrets(os.environ)
             asked = AlwaysOn(
                 input_subscription,
                 ledger,
@@ -133,11 +111,58 @@ def run_command(
                 dry_run,
             )
             finished = run(plan, asked, console)
+        else:
+            asked = Streaming(
+                subscription=input_subscription,
+                receipts=receipts,
+                dead_letters=dead_letters,
+                deferred=deferred,
+                beam_flags=context.obj,
+            )
+            finished = _stream(plan, asked, runner, console)
         if finished is not None:
             text = json.dumps(finished.summary)
             if summary is not None:
                 write_summary(summary, text)
             report(console, finished, asked)
             click.echo(text)
+        elif summary is not None:
+            console.print(f"{summary} is not written: the job goes on without this process")
     drained = runner is not None and finished is not None and bool(finished.reasons)
     raise SystemExit(DEAD_LETTERS if drained else DONE)
+
+
+def _stream(plan: Destination, asked: Streaming, runner: str, console: Console) -> Finished | None:
+    from pipeline.dataflow import check_credentials, submitting  # noqa: PLC0415 - as above
+    from pipeline.streaming import run_streaming  # noqa: PLC0415 - as above
+
+    to_dataflow = "dataflow" in runner.lower()
+    if to_dataflow:
+        check_credentials(plan)
+    plan.secrets(os.environ)
+    with submitting() if to_dataflow else contextlib.nullcontext():
+        return run_streaming(plan, asked, console)
+
+
+_WHY_NOT = {
+    "ledger": "a runner keeps state of its own",
+    "metrics_port": "a runner has metrics of its own",
+    "dry_run": "a runner would acknowledge what nobody sends",
+    "deferred": "on this machine nothing is deferred, since what is left waits in the ledger",
+}
+
+
+def _refuse_flags_of_elsewhere(
+    runner: str | None, here: Mapping[str, object], elsewhere: Mapping[str, object]
+) -> None:
+    """Refuses flags that would mean nothing, or something else than their user thinks.
+
+    Args:
+      runner: that was named.
+      here: flags of the job on this machine; None where one was not given.
+      elsewhere: flags of a runner's job.
+    """
+    for name, given in (elsewhere if runner is None else here).items():
+        if given is not None:
+            instead = "" if runner is None else f" or --runner ({runner})"
+            raise ConfigurationError(f"{_WHY_NOT[name]}; leave out --{name}{instead}")

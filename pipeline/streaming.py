@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from types import FrameType
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from rich.console import Console
 
+from pipeline.bell import on_signals
 from pipeline.dataflow import started
 from pipeline.destination import Destination
 from pipeline.ends import ReadMessages, check_subscription, is_local, is_topic, prepare
@@ -152,18 +151,14 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
 def draining(console: Console) -> Iterator[None]:
     """While the block lasts, the first SIGINT or SIGTERM drains and the second ends at once."""
 
-    def drain(number: int, _frame: FrameType | None) -> None:
+    def drain(name: str) -> None:
         if TAP.is_shut:
             os._exit(1)
         TAP.shut()
         console.print(
-            f"{signal.Signals(number).name}: draining; what is not sent becomes dead letters"
-            " (deferred). Once more ends at once."
+            f"{name}: draining; what is not sent becomes dead letters (deferred)."
+            " Once more ends at once."
         )
 
-    before = {number: signal.signal(number, drain) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with on_signals(drain):
         yield
-    finally:
-        for number, action in before.items():
-            signal.signal(number, action)

@@ -12,7 +12,7 @@ import signal
 import socket
 import subprocess
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -21,7 +21,7 @@ from pathlib import Path
 import grpc
 import pytest
 from google.api_core.exceptions import DeadlineExceeded
-from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
+from google.pubsub_v1 import PublisherClient, PubsubMessage, ReceivedMessage, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
@@ -63,25 +63,26 @@ class Channel:
 
     def pull(self, seconds: float = 2.0) -> list[PubsubMessage]:
         """Messages that nobody has acknowledged and nobody holds; none is acknowledged by this."""
-        try:
-            answer = self.subscriber.pull(
-                subscription=self.subscription,
-                max_messages=MOST_AT_ONCE,
-                timeout=seconds,
-                retry=None,
-            )
-        except DeadlineExceeded:
-            return []
-        # Given back at once, so that whoever asks next gets them.
-        ids = [each.ack_id for each in answer.received_messages]
-        if ids:
+        found = self._asked(seconds)
+        if found:
+            # Given back at once, so that whoever asks next gets them.
             self.subscriber.modify_ack_deadline(
-                subscription=self.subscription, ack_ids=ids, ack_deadline_seconds=0
+                subscription=self.subscription,
+                ack_ids=[each.ack_id for each in found],
+                ack_deadline_seconds=0,
             )
-        return [each.message for each in answer.received_messages]
+        return [each.message for each in found]
 
     def take(self, seconds: float = 1.0) -> list[PubsubMessage]:
         """As `pull`, and acknowledges what it returns."""
+        found = self._asked(seconds)
+        if found:
+            self.subscriber.acknowledge(
+                subscription=self.subscription, ack_ids=[each.ack_id for each in found]
+            )
+        return [each.message for each in found]
+
+    def _asked(self, seconds: float) -> Sequence[ReceivedMessage]:
         try:
             answer = self.subscriber.pull(
                 subscription=self.subscription,
@@ -90,11 +91,8 @@ class Channel:
                 retry=None,
             )
         except DeadlineExceeded:
-            return []
-        ids = [each.ack_id for each in answer.received_messages]
-        if ids:
-            self.subscriber.acknowledge(subscription=self.subscription, ack_ids=ids)
-        return [each.message for each in answer.received_messages]
+            return ()
+        return list(answer.received_messages)
 
 
 @dataclass(frozen=True, slots=True)
