@@ -11,7 +11,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.15",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
-    package_data={"pipeline.sandbox": ["static/*"]},
+    package_data={"pipeline.sandbox.ui": ["static/*"]},
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "aiohttp>=3.11,<4",

@@ -17,8 +17,8 @@ from typing import Any
 
 from google.cloud import pubsub_v1
 
+from pipeline.engine.pubsub_ingest import BYTES_UNDER_WAY, MESSAGES_UNDER_WAY, Subscription
 from pipeline.ledger.store import owned
-from pipeline.subscription import BYTES_UNDER_WAY, MESSAGES_UNDER_WAY, Subscription
 
 
 @contextmanager

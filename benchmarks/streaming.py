@@ -21,9 +21,9 @@ from benchmarks.job import LOOK_SECONDS
 from benchmarks.measure import PROGRAM, ROOT, Result, destination, replay, sandbox
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests import prism
-from tests.pubsub_emulator import HOW_TO, Emulator, running_emulator
-from tests.trace import segments
+from tests.support import prism
+from tests.support.pubsub_emulator import HOW_TO, Emulator, running_emulator
+from tests.support.trace import segments
 
 AUDIENCES = 5
 PATIENCE_SECONDS = 180.0

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.destination import load_destination
-from pipeline.job import Place, delivery_of, plan_of
-from transforms.write import WriteToOutreach
+from pipeline.destination.file import load_destination
+from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from transforms.connector.write_to_outreach import WriteToOutreach
 
 
 def write_to_outreach(path: str) -> WriteToOutreach:

@@ -4,43 +4,43 @@ from __future__ import annotations
 
 import click
 
-from pipeline.options import CommandGroup, Later
+from pipeline.console.flags import CommandGroup, Later
 
 COMMANDS = {
     "connect": Later(
-        "pipeline.connect:connect_command",
+        "pipeline.commands.connect:connect_command",
         "Connects one Outreach user by OAuth, and stores the tokens.",
     ),
     "explain": Later(
-        "pipeline.explain:explain_command",
+        "pipeline.commands.explain:explain_command",
         "Says what each field of one prospect holds, and which change made it so.",
     ),
     "forget": Later(
-        "pipeline.forget:forget_command",
+        "pipeline.commands.forget:forget_command",
         "Removes a prospect from a ledger.",
     ),
     "release": Later(
-        "pipeline.release:release_command",
+        "pipeline.commands.release:release_command",
         "Lets an audience go that was held because it emptied at once.",
     ),
     "replay": Later(
-        "pipeline.replay:replay_command",
+        "pipeline.commands.replay:replay_command",
         "Delivers the audience changes in files, and ends when each has its outcome.",
     ),
     "run": Later(
-        "pipeline.run:run_command",
+        "pipeline.commands.run:run_command",
         "The always-on job: delivers what is published to a subscription, until stopped.",
     ),
     "sandbox": Later(
-        "pipeline.sandbox.cli:sandbox_command",
+        "pipeline.commands.sandbox:sandbox_command",
         "Starts a local Outreach: its API, its limits, and a page to look at.",
     ),
     "status": Later(
-        "pipeline.status:status_command",
+        "pipeline.commands.status:status_command",
         "Says what has happened and what is waiting, from a ledger.",
     ),
     "validate": Later(
-        "pipeline.validate:validate_command",
+        "pipeline.commands.validate:validate_command",
         "Checks a destination file, and says what it will write where.",
     ),
 }

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
-from pipeline.ends import WriteDeadLetters, WriteLines
-from transforms.coalesce import Coalesce
+from pipeline.io.sinks import WriteDeadLetters, WriteLines
 from transforms.elements import Change, DeadLetter, Outcome, Patch
-from transforms.map import Map
 from transforms.mapping import Plan
-from transforms.parse import Parse
-from transforms.patch import PatchProspects, PatchResult, Rehearse
-from transforms.receipts import Receipts
+from transforms.stages.coalesce import Coalesce
+from transforms.stages.map import Map
+from transforms.stages.parse import Parse
+from transforms.stages.patch import PatchProspects, PatchResult, Rehearse
+from transforms.stages.receipts import Receipts
 
 
 @dataclass

@@ -14,7 +14,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import PBegin, PCollection
 
-from transforms.patch import Outlet
+from transforms.stages.patch import Outlet
 
 _trays: dict[str, Tray] = {}
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from pipeline.destination import Destination
-from pipeline.field_checks import FieldSeen, Setups, agreed_setups, check_fields
-from pipeline.findings import Findings
-from pipeline.inquiry import UserSeen, ask_outreach
-from pipeline.tables import print_rows
+from pipeline.console.formatting import print_rows
+from pipeline.destination.file import Destination
+from pipeline.preflight.api_probe import UserSeen, ask_outreach
+from pipeline.preflight.findings import Findings
+from pipeline.preflight.live_checks import FieldSeen, Setups, agreed_setups, check_fields
 
 _HELD = {True: "yes", False: "no", None: "unknown"}
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.alerts import Alerts
-from pipeline.destination import Destination
-from pipeline.health import Health
+from pipeline.destination.file import Destination
 from pipeline.ledger.guard import GuardTerms, end_waves
 from pipeline.ledger.store import transaction
 from pipeline.ledger.upkeep import shrink
-from pipeline.webhook import Webhook
+from pipeline.monitoring.alerts import Alerts
+from pipeline.monitoring.health import Health
+from pipeline.monitoring.webhook import Webhook
 from transforms.clock import micros
 
 UPKEEP_SECONDS = 60.0

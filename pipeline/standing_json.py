@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from pipeline.ledger.inbox import BACKFILL, LIVE
-from pipeline.ledger.standing import Standing, User
+from pipeline.ledger.queries.snapshot import Standing, User
 from transforms.clock import micros
 from transforms.times import format_time
 

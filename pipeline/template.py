@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pipeline.run import run_command
+from pipeline.commands.run import run_command
 
 IMAGE: Final = "ACTIVATION_IMAGE"
 """The variable that names the image which holds this, and which the workers are to run too."""

@@ -15,9 +15,9 @@ from apache_beam.coders import RowCoder, registry
 from apache_beam.pvalue import PCollection
 
 from pipeline.beam import write_to_outreach
+from transforms.connector.parse_audience_changes import IDENTITY
+from transforms.connector.parse_audience_changes import ParseAudienceChanges as Parse
 from transforms.elements import AttributeChange, DeadLetter, MembershipChange, Receipt
-from transforms.take import IDENTITY
-from transforms.take import ParseAudienceChanges as Parse
 from transforms.times import format_time
 
 

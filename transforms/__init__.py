@@ -18,7 +18,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transforms.alone import (
+    from transforms.budget.budget import BudgetTerms
+    from transforms.connector.parse_audience_changes import (
+        ParseAudienceChanges,
+        ParseAudienceChangesResult,
+    )
+    from transforms.connector.per_element import (
         CoalesceChanges,
         CoalesceChangesResult,
         IssueReceipts,
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
         MapToFields,
         MapToFieldsResult,
     )
-    from transforms.budget import BudgetTerms
+    from transforms.connector.write_to_outreach import WriteToOutreach, WriteToOutreachResult
     from transforms.elements import (
         AttributeChange,
         Change,
@@ -36,17 +41,15 @@ if TYPE_CHECKING:
         Patch,
         Receipt,
     )
-    from transforms.outreach.auth import BearerAuth, OAuthAuth, S2SAuth
+    from transforms.outreach.auth.credentials import BearerAuth, OAuthAuth, S2SAuth
     from transforms.outreach.delivery import Delivery
-    from transforms.outreach.desk import Access
-    from transforms.patch import Kept, PatchProspects, PatchResult
+    from transforms.outreach.sender_pool import Access
     from transforms.plan import Attribute, Audience, OutreachUser, Plan
-    from transforms.receipts import dead_letter_line, receipt_line
-    from transforms.take import ParseAudienceChanges, ParseAudienceChangesResult
-    from transforms.write import WriteToOutreach, WriteToOutreachResult
+    from transforms.stages.patch import Kept, PatchProspects, PatchResult
+    from transforms.stages.receipts import dead_letter_line, receipt_line
 
 _PLACES = {
-    "alone": (
+    "connector.per_element": (
         "CoalesceChanges",
         "CoalesceChangesResult",
         "IssueReceipts",
@@ -54,7 +57,7 @@ _PLACES = {
         "MapToFields",
         "MapToFieldsResult",
     ),
-    "budget": ("BudgetTerms",),
+    "budget.budget": ("BudgetTerms",),
     "elements": (
         "AttributeChange",
         "Change",
@@ -64,14 +67,14 @@ _PLACES = {
         "Patch",
         "Receipt",
     ),
-    "outreach.auth": ("BearerAuth", "OAuthAuth", "S2SAuth"),
+    "outreach.auth.credentials": ("BearerAuth", "OAuthAuth", "S2SAuth"),
     "outreach.delivery": ("Delivery",),
-    "outreach.desk": ("Access",),
-    "patch": ("Kept", "PatchProspects", "PatchResult"),
+    "outreach.sender_pool": ("Access",),
+    "stages.patch": ("Kept", "PatchProspects", "PatchResult"),
     "plan": ("Attribute", "Audience", "OutreachUser", "Plan"),
-    "receipts": ("dead_letter_line", "receipt_line"),
-    "take": ("ParseAudienceChanges", "ParseAudienceChangesResult"),
-    "write": ("WriteToOutreach", "WriteToOutreachResult"),
+    "stages.receipts": ("dead_letter_line", "receipt_line"),
+    "connector.parse_audience_changes": ("ParseAudienceChanges", "ParseAudienceChangesResult"),
+    "connector.write_to_outreach": ("WriteToOutreach", "WriteToOutreachResult"),
 }
 _FOUND_IN = {name: f"transforms.{place}" for place, names in _PLACES.items() for name in names}
 

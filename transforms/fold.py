@@ -1,8 +1,8 @@
 """The fold: of many changes to one prospect, the newest for each field.
 
 Plain functions over plain dicts. The result does not depend on the order, the repetition or
-the grouping of what is folded in. `transforms.coalesce` is the stage around them; the queue
-of `transforms.patch` folds with them too.
+the grouping of what is folded in. `transforms.stages.coalesce` is the stage around them; the queue
+of `transforms.stages.patch` folds with them too.
 """
 
 from __future__ import annotations

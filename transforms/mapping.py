@@ -1,6 +1,6 @@
 """What goes where: segment to field, attribute to field, prospect to Outreach user.
 
-Pure rules without Beam; `transforms.map` is the stage around them.
+Pure rules without Beam; `transforms.stages.map` is the stage around them.
 """
 
 from __future__ import annotations

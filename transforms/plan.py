@@ -14,7 +14,7 @@ import orjson
 
 from transforms.elements import STATUSES
 from transforms.outreach.fields import CUSTOM_FIELDS, PROSPECT_FIELDS
-from transforms.wording import nearest
+from transforms.text import nearest
 
 _Key = TypeVar("_Key", bound=Hashable)
 _WRITABLE = tuple(name for name, field in PROSPECT_FIELDS.items() if field.writable)

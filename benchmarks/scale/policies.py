@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from transforms.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget, BudgetTerms
 from transforms.elements import Change, Patch
-from transforms.outreach.queue import Queue, Work
-from transforms.outreach.replies import RateLimits
+from transforms.outreach.responses import RateLimits
+from transforms.outreach.send_queue import Queue, Work
 
 
 class Limiter(Protocol):

@@ -10,7 +10,7 @@ from benchmarks.scale.closed import burst_seconds
 from benchmarks.scale.policies import LANES, OURS, Policy
 from benchmarks.scale.state import KeyBytes
 from benchmarks.scale.traffic import AUDIENCES, BURST_SECONDS, REPEATED
-from transforms.pace import TURN_REQUESTS
+from transforms.stages.patch_stateful import TURN_REQUESTS
 
 USERS = (1, 10, 100, 1_000)
 PROSPECTS = (100_000, 1_000_000, 10_000_000, 100_000_000)

@@ -14,7 +14,7 @@ from benchmarks.measure import Result
 from benchmarks.scale import cells, sheet, state
 from benchmarks.scale.cells import SHARDS, TERMS, Cell, Figures
 from benchmarks.scale.policies import EACH, LANES, OURS, SMOOTHED, Policy
-from transforms.pace import TURN_REQUESTS
+from transforms.stages.patch_stateful import TURN_REQUESTS
 
 PAGE = Path(__file__).parent.with_name("scale.md")
 WAITING = 20_000

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 from apache_beam.coders import Coder, FloatCoder, StrUtf8Coder
 
-from tests.trace import segments
-from transforms.budget import Budget, BudgetTerms
+from tests.support.trace import segments
+from transforms.budget.budget import Budget, BudgetTerms
 from transforms.coders import ChangeCoder, KnownCoder, PatchCoder
 from transforms.elements import Block, Change, Patch
 from transforms.fold import Known
-from transforms.hold import release
 from transforms.mapping import Audience, Mapping, OutreachUser, Plan
-from transforms.outreach.queue import Queue
-from transforms.outreach.replies import RateLimits
-from transforms.parse import parse
+from transforms.outreach.responses import RateLimits
+from transforms.outreach.send_queue import Queue
+from transforms.stages.coalesce_stateful import release
+from transforms.stages.parse import parse
 
 PROSPECT = 100_000_000
 """From here on prospects are counted: their ids have nine digits."""

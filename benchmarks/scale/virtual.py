@@ -17,13 +17,13 @@ from itertools import count
 from benchmarks.scale.freshness import Freshness
 from benchmarks.scale.policies import Limiter, Policy, Waiting
 from benchmarks.scale.traffic import Arrival
-from transforms.budget import BudgetTerms
+from transforms.budget.budget import BudgetTerms
+from transforms.budget.shards import lane_of
 from transforms.elements import Change, Patch
 from transforms.fold import Known
-from transforms.hold import release
-from transforms.lanes import lane_of
-from transforms.outreach.queue import Work
-from transforms.outreach.replies import RateLimits
+from transforms.outreach.responses import RateLimits
+from transforms.outreach.send_queue import Work
+from transforms.stages.coalesce_stateful import release
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ class Condition(NamedTuple):
     """Something that needs a person.
 
     Attributes:
-      kind: one of `pipeline.conditions.KINDS`.
+      kind: one of `pipeline.monitoring.alert_rules.KINDS`.
       subject: which user or audience; empty where it is the job.
       text: what is wrong and what mends it, for people; without secrets.
     """

@@ -15,7 +15,7 @@ from transforms.elements import (
     Outcome,
     Patch,
 )
-from transforms.receipts import dead_letter_line, dead_letters
+from transforms.stages.receipts import dead_letter_line, dead_letters
 
 _LAST = 2**63 - 1
 

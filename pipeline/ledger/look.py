@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import orjson
 
-from pipeline.ledger.forecast import granted_at
 from pipeline.ledger.guard import holds
-from pipeline.ledger.standing import Alert, Lane, Standing, User, Waiting
-from transforms.budget import Budget, BudgetTerms
+from pipeline.ledger.queries.snapshot import Alert, Lane, Standing, User, Waiting
+from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.forecast import granted_at
 from transforms.elements import OUTCOMES
 
 LATELY_SECONDS: Final = 3600.0

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.sandbox.answers import Answer, bad_gateway, internal_error, maintenance
+from pipeline.sandbox.responses import Answer, bad_gateway, internal_error, maintenance
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]

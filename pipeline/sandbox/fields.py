@@ -13,7 +13,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Final, Literal
 
-from pipeline.sandbox.answers import error
+from pipeline.sandbox.responses import error
 from transforms.outreach.fields import (
     CUSTOM_FIELDS,
     CUSTOM_MAX_LENGTH,

@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from pipeline.sandbox.core import Outreach
 from pipeline.sandbox.faults import changed
 from pipeline.sandbox.fields import ResourceKind
-from pipeline.sandbox.journal import Exchange, Violation
+from pipeline.sandbox.http_app import Web
 from pipeline.sandbox.options import SandboxOptions
-from pipeline.sandbox.outreach import Outreach
-from pipeline.sandbox.web import Web
+from pipeline.sandbox.request_log import Exchange, Violation
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from typing import Any, Final
 import orjson
 
 from transforms.elements import AttributeChange, MembershipChange
-from transforms.formats.checks import (
+from transforms.formats.context import Reading
+from transforms.formats.validation import (
     Refused,
     read_instant,
     read_object,
@@ -27,8 +28,7 @@ from transforms.formats.checks import (
     read_status,
     read_value,
 )
-from transforms.formats.reading import Reading
-from transforms.wording import shown
+from transforms.text import shown
 
 SHAPE: Final = "a dead letter of this tool (stage, reason, payload)"
 

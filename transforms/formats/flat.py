@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from transforms.elements import MembershipChange
-from transforms.formats.checks import (
+from transforms.formats.context import Reading
+from transforms.formats.validation import (
     Refused,
     read_instant,
     read_object,
@@ -20,8 +21,7 @@ from transforms.formats.checks import (
     read_segment,
     read_status,
 )
-from transforms.formats.reading import Reading
-from transforms.wording import shown
+from transforms.text import shown
 
 SHAPE: Final = "a flat record (outreach_id, segment, status)"
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from transforms.elements import MembershipChange
-from transforms.formats.checks import (
+from transforms.formats.context import Reading
+from transforms.formats.validation import (
     Refused,
     read_instant,
     read_object,
@@ -19,8 +20,7 @@ from transforms.formats.checks import (
     read_segment,
     read_status,
 )
-from transforms.formats.reading import Reading
-from transforms.wording import listed, shown
+from transforms.text import listed, shown
 
 SHAPE: Final = "an Experience Platform profile (segmentMembership, identityMap)"
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from transforms.clock import micros
 from transforms.elements import DELIVERED, REJECTED, SUPERSEDED, UNCHANGED, Change, Outcome
-from transforms.outreach.patience import retry_time
-from transforms.outreach.queue import Queue, Work
-from transforms.outreach.reading import split_unchanged
-from transforms.outreach.replies import Fate, Verdict
+from transforms.outreach.backoff import retry_time
+from transforms.outreach.read_before_write import split_unchanged
+from transforms.outreach.responses import Fate, Verdict
+from transforms.outreach.send_queue import Queue, Work
 
 
 class Outcomes:

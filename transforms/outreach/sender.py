@@ -12,19 +12,19 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
 
-from transforms.budget import Budget
+from transforms.budget.budget import Budget
+from transforms.budget.grant import Allotment
 from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError, Trouble
-from transforms.outreach.allotment import Allotment
-from transforms.outreach.auth import Credential
-from transforms.outreach.badge import Badge
+from transforms.outreach.auth.access_token import Badge
+from transforms.outreach.auth.credentials import Credential
+from transforms.outreach.backoff import Patience
 from transforms.outreach.client import OutreachClient, Reply
 from transforms.outreach.delivery import Delivery, Standing
 from transforms.outreach.outcomes import Outcomes
-from transforms.outreach.patience import Patience
-from transforms.outreach.queue import Queue, Work
-from transforms.outreach.reading import Reading, read_values
-from transforms.outreach.replies import Fate, Verdict, classify, read_limits, without
+from transforms.outreach.read_before_write import Reading, read_values
+from transforms.outreach.responses import Fate, Verdict, classify, read_limits, without
+from transforms.outreach.send_queue import Queue, Work
 
 __all__ = ["Delivery", "Sender", "Standing"]
 

@@ -1,0 +1,54 @@
+"""The ``release`` command: a person lets a held audience go."""
+
+from __future__ import annotations
+
+import time
+
+import click
+from rich.console import Console
+
+from pipeline.console.exit_status import DONE, failing_plainly
+from pipeline.console.flags import flag
+from pipeline.ledger.beside import amended
+from pipeline.ledger.guard import holds, release
+from pipeline.ledger.store import transaction
+from transforms.clock import micros
+from transforms.errors import ConfigurationError
+from transforms.text import listed
+from transforms.times import format_time
+
+
+@click.command("release")
+@click.argument("segment", metavar="SEGMENT")
+@flag("ledger", required=True, metavar="PATH", help="The ledger of `run` or `replay`.")
+def release_command(segment: str, ledger: str) -> None:
+    """Lets the audience SEGMENT go, which was held because it emptied at once.
+
+    Its changes are sent as the budget allows. It is not held again before it has stopped to
+    empty like this, and at least for one window (`guard.window_minutes`). A job that runs need
+    not be stopped.
+    """
+    with failing_plainly(Console(stderr=True, highlight=False, soft_wrap=True)):
+        click.echo(let_go(segment, ledger))
+    raise SystemExit(DONE)
+
+
+def let_go(segment: str, ledger: str) -> str:
+    """Releases an audience; returns what a person is told.
+
+    Raises:
+      ConfigurationError: it is not held, or the ledger cannot be used.
+    """
+    with amended(ledger) as connection, transaction(connection, durable=True):
+        known = {each.segment: each for each in holds(connection)}
+        if segment not in known:
+            held = [each.segment for each in known.values() if each.released_at is None]
+            raise ConfigurationError(f"{segment} is not held; held are: {listed(held)}")
+        found = known[segment]
+        if found.released_at is not None:
+            return f"{found.name} was let go already, at {format_time(found.released_at)}"
+        release(connection, segment, micros(time.time()))
+        (changes,) = connection.execute(
+            "SELECT count(*) FROM waiting WHERE segment = ?", (segment,)
+        ).fetchone()
+    return f"{found.name} is let go; {changes:,} of its changes wait and will be sent"

@@ -1,0 +1,126 @@
+"""The ``replay`` command: files through the graph, to the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from pipeline.console import logs
+from pipeline.console.exit_status import DEAD_LETTERS, DONE, FAILED, WRONG, failing_plainly
+from pipeline.console.flags import BeamCommand, flag
+from pipeline.destination.file import load_destination
+from pipeline.io.scratch import command_again, scratch
+from transforms.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipeline.jobs.batch import Finished
+
+
+@click.command("replay", cls=BeamCommand)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@flag("destination", required=True, metavar="PATH", help="The destination file (YAML).")
+@flag("receipts", metavar="PATH|TOPIC", help="Where one receipt a change is written.")
+@flag("dead_letters", metavar="PATH|TOPIC", help="Where what was refused is kept, to be replayed.")
+@flag("summary", metavar="PATH", help="Where the summary is written too.")
+@flag("dry_run", is_flag=True, help="Do everything but the requests.")
+@flag("sandbox", is_flag=True, help="Deliver to a private sandbox that holds the prospects.")
+@flag("ledger", metavar="PATH", help="Durable state: an interrupted replay goes on from it.")
+@flag("backfill", is_flag=True, help="With a ledger: after live changes.")
+@click.pass_context
+def replay_command(
+    context: click.Context,
+    files: Sequence[str],
+    destination: str,
+    receipts: str | None,
+    dead_letters: str | None,
+    summary: str | None,
+    dry_run: bool,
+    sandbox: bool,
+    ledger: str | None,
+    backfill: bool,
+) -> None:
+    """Delivers the audience changes in FILEs and ends when each has its outcome.
+
+    FILE may be a path, a glob, `-` for standard input, or anything Beam's FileSystems read.
+    Flags that are not listed here go to Beam.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    logs.configure(console)
+    with failing_plainly(console):
+        # Beam takes a second to import, and the other commands do without it.
+        from pipeline.destination.stage_config import Place  # noqa: PLC0415
+        from pipeline.jobs.batch import Replay, replay  # noqa: PLC0415
+        from pipeline.jobs.ledger_replay import has_receipts, replay_durably  # noqa: PLC0415
+        from pipeline.jobs.report import report, write_summary  # noqa: PLC0415
+        from pipeline.runners import other_runner  # noqa: PLC0415
+
+        plan = load_destination(destination)
+        runner = other_runner(context.obj)
+        if ledger is not None and runner is not None and not dry_run:
+            raise ConfigurationError(
+                f"a ledger is worked on by this machine alone, and not by {runner};"
+                " leave out --ledger or --runner"
+            )
+        with contextlib.ExitStack() as stack:
+            made = stack.enter_context(scratch())
+            paths = made.spooled(files)
+            through_ledger = not dry_run and runner is None
+            own = ledger or (made.ledger if through_ledger else None)
+            asked = Replay(
+                files=paths,
+                receipts=receipts,
+                dead_letters=dead_letters,
+                dry_run=dry_run,
+                ledger=own,
+                lasting=ledger is not None,
+                backfill=backfill,
+                digests=made.digests if ledger is not None else {},
+                beam_flags=context.obj,
+            )
+            if sandbox:
+                from pipeline.jobs.rehearsal import private_sandbox  # noqa: PLC0415 - as above
+
+                stage = stack.enter_context(private_sandbox(plan, paths))
+                place = Place(stage.sandbox.url, stage.accesses)
+            else:
+                plan.secrets(os.environ)
+                place = Place.of(plan)
+            again = command_again(sys.argv, None if ledger else made)
+            try:
+                finished = (replay_durably if through_ledger else replay)(
+                    plan, place, asked, console
+                )
+            except Exception:
+                made.kept = through_ledger and ledger is None and has_receipts(made.ledger)
+                if made.kept:
+                    console.print(f"what was done is in {made.ledger}; to go on with it:\n{again}")
+                raise
+            if finished.interrupted or finished.kept:
+                made.kept = ledger is None and through_ledger
+                finished = replace(finished, again=again)
+        text = json.dumps(finished.summary)
+        if summary is not None:
+            write_summary(summary, text)
+        report(console, finished, asked)
+        if exit_status(finished) != WRONG:
+            click.echo(text)
+    raise SystemExit(exit_status(finished))
+
+
+def exit_status(finished: Finished) -> int:
+    """The status that a finished run calls for; see `pipeline.console.exit_status`."""
+    if finished.interrupted:
+        return FAILED
+    if finished.kept:
+        outcomes = ("delivered", "unchanged", "rejected")
+        nothing_sent = finished.problems and not any(finished.summary[each] for each in outcomes)
+        return WRONG if nothing_sent else FAILED
+    return DEAD_LETTERS if finished.reasons else DONE

@@ -1,0 +1,168 @@
+"""The ``run`` command: the always-on job, on this machine or on a runner of Beam's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from pipeline.console import logs
+from pipeline.console.exit_status import DEAD_LETTERS, DONE, failing_plainly
+from pipeline.console.flags import BeamCommand, flag
+from pipeline.destination.file import Destination, load_destination
+from transforms.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pipeline.jobs.always_on import AlwaysOn
+    from pipeline.jobs.batch import Finished
+    from pipeline.jobs.streaming import Streaming
+
+
+@click.command("run", cls=BeamCommand)
+@flag("destination", required=True, metavar="PATH", help="The destination file (YAML).")
+@flag(
+    "input_subscription",
+    required=True,
+    metavar="projects/P/subscriptions/S",
+    help="Where the audience changes come from.",
+)
+@flag("ledger", metavar="PATH", help="Durable state: what arrived, what waits, what was sent.")
+@flag("receipts", metavar="PATH|TOPIC", help="Where one receipt a change is written.")
+@flag("dead_letters", metavar="PATH|TOPIC", help="Where what was refused is kept, to be replayed.")
+@flag(
+    "deferred",
+    metavar="TOPIC",
+    help="With --runner: where what a drained job left goes; else to the dead letters.",
+)
+@flag("dry_run", is_flag=True, help="Do everything but the requests; acknowledge nothing.")
+@flag("summary", metavar="PATH", help="Where the summary is written too, when it has stopped.")
+@flag(
+    "metrics_port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve Prometheus metrics and /healthz; 0 for any free port.",
+)
+@flag(
+    "metrics_host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="On which of this machine's addresses they are served.",
+)
+@click.pass_context
+def run_command(
+    context: click.Context,
+    destination: str,
+    input_subscription: str,
+    ledger: str | None,
+    receipts: str | None,
+    dead_letters: str | None,
+    deferred: str | None,
+    dry_run: bool,
+    summary: str | None,
+    metrics_port: int | None,
+    metrics_host: str,
+) -> None:
+    """Delivers audience changes as they are published, until it is stopped.
+
+    On this machine (the default, DirectRunner) a ledger makes it durable: kill it anywhere and
+    start it again. SIGINT and SIGTERM finish the requests in flight and end with 0.
+
+    With --runner it is a streaming job of that runner's, which keeps the state. Flags that are
+    not listed here go to Beam.
+    """
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    logs.configure(console)
+    with failing_plainly(console):
+        # Beam takes a second to import, and the other commands do without it.
+        from pipeline.jobs.always_on import AlwaysOn, run  # noqa: PLC0415
+        from pipeline.jobs.report import report, write_summary  # noqa: PLC0415
+        from pipeline.jobs.streaming import Streaming  # noqa: PLC0415
+        from pipeline.runners import other_runner  # noqa: PLC0415
+
+        runner = other_runner(context.obj)
+        plan = load_destination(destination)
+        _refuse_flags_of_elsewhere(
+            runner,
+            here={"ledger": ledger, "metrics_port": metrics_port, "dry_run": dry_run or None},
+            elsewhere={"deferred": deferred},
+        )
+        finished: Finished | None
+        asked: AlwaysOn | Streaming
+        if runner is None:
+            if ledger is None and not dry_run:
+                raise ConfigurationError(
+                    "run needs --ledger PATH on this machine: what arrives is kept there before"
+                    " it is acknowledged"
+                )
+            plan.secrets(os.environ)
+            asked = AlwaysOn(
+                input_subscription,
+                ledger,
+                receipts,
+                dead_letters,
+                metrics_port,
+                metrics_host,
+                dry_run,
+            )
+            finished = run(plan, asked, console)
+        else:
+            asked = Streaming(
+                subscription=input_subscription,
+                receipts=receipts,
+                dead_letters=dead_letters,
+                deferred=deferred,
+                beam_flags=context.obj,
+            )
+            finished = _stream(plan, asked, runner, console)
+        if finished is not None:
+            text = json.dumps(finished.summary)
+            if summary is not None:
+                write_summary(summary, text)
+            report(console, finished, asked)
+            click.echo(text)
+        elif summary is not None:
+            console.print(f"{summary} is not written: the job goes on without this process")
+    drained = runner is not None and finished is not None and bool(finished.reasons)
+    raise SystemExit(DEAD_LETTERS if drained else DONE)
+
+
+def _stream(plan: Destination, asked: Streaming, runner: str, console: Console) -> Finished | None:
+    from pipeline.jobs.dataflow import check_credentials, submitting  # noqa: PLC0415 - as above
+    from pipeline.jobs.streaming import run_streaming  # noqa: PLC0415 - as above
+
+    to_dataflow = "dataflow" in runner.lower()
+    if to_dataflow:
+        check_credentials(plan)
+    plan.secrets(os.environ)
+    with submitting() if to_dataflow else contextlib.nullcontext():
+        return run_streaming(plan, asked, console)
+
+
+_WHY_NOT = {
+    "ledger": "a runner keeps state of its own",
+    "metrics_port": "a runner has metrics of its own",
+    "dry_run": "a runner would acknowledge what nobody sends",
+    "deferred": "on this machine nothing is deferred, since what is left waits in the ledger",
+}
+
+
+def _refuse_flags_of_elsewhere(
+    runner: str | None, here: Mapping[str, object], elsewhere: Mapping[str, object]
+) -> None:
+    """Refuses flags that would mean nothing, or something else than their user thinks.
+
+    Args:
+      runner: that was named.
+      here: flags of the job on this machine; None where one was not given.
+      elsewhere: flags of a runner's job.
+    """
+    for name, given in (elsewhere if runner is None else here).items():
+        if given is not None:
+            instead = "" if runner is None else f" or --runner ({runner})"
+            raise ConfigurationError(f"{_WHY_NOT[name]}; leave out --{name}{instead}")

@@ -1,0 +1,205 @@
+"""What is wrong between the keys of a destination file, each of which may be right.
+
+These rules read the plain data, before it is known to be right, so that everything
+wrong with a file is said at once. They pass over what is not shaped as it should be:
+`pipeline.destination.error_text` says that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, get_args
+
+from pipeline.destination.error_text import looks_secret, shown
+from pipeline.destination.sections import BearerAuth, Budget, OAuth
+from pipeline.destination.types import custom_number
+from pipeline.destination.yaml_reader import Document, Path, Problem, spell
+
+
+def secrets_written(document: Document) -> list[Problem]:
+    """Each secret that stands in the file itself; the secret is not repeated."""
+    return [
+        Problem(
+            document.line(path),
+            path,
+            "a secret must not stand in this file (value hidden); withdraw it if the file was"
+            " shared, and name an environment variable instead: token_env or client_secret_env",
+        )
+        for path, text in document.texts.items()
+        if text and (looks_secret(text) or any(map(_names_secret, path)))
+    ]
+
+
+def contradictions(document: Document) -> Iterator[Problem]:
+    """What entries cannot have both: a field, an audience, a name, tokens, enough requests."""
+    yield from _users(document)
+    yield from _sources(document)
+    yield from _lanes(document)
+    yield from _audiences(document)
+    yield from _attributes(document)
+    data = document.data
+    if isinstance(data, dict) and not data.get("audiences") and not data.get("attributes"):
+        yield Problem(1, (), "nothing is mapped; add audiences, each with segment and mapping_id")
+
+
+_SECRET_KEYS: Final = {
+    "accesstoken",
+    "apikey",
+    "authorization",
+    "bearer",
+    "bearertoken",
+    "clientsecret",
+    "jwt",
+    "password",
+    "passphrase",
+    "privatekey",
+    "refreshtoken",
+    "secret",
+    "token",
+}
+
+
+def _names_secret(part: str | int) -> bool:
+    return str(part).lower().replace("_", "").replace("-", "") in _SECRET_KEYS
+
+
+def _entries(document: Document, key: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """The well-shaped entries of the list at `key`."""
+    entries = document.data.get(key) if isinstance(document.data, dict) else None
+    for n, entry in enumerate(entries if isinstance(entries, list) else ()):
+        if isinstance(entry, dict):
+            yield (key, n), entry
+
+
+class _Claims:
+    """What was claimed first, and by what; the second to claim it is the problem."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._first: dict[object, Path] = {}
+
+    def twice(self, path: Path, claimed: object, what: str, remedy: str) -> Iterator[Problem]:
+        """Notes that `path` claims `claimed`; yields a problem if another path had."""
+        if not isinstance(claimed, str):
+            return
+        first = self._first.setdefault(claimed, path)
+        if first == path:
+            return
+        line = self._document.line(first)
+        value = shown(self._document.texts.get(path, claimed))
+        text = f"{what.format(claimed=shown(claimed))} {spell(first)} on line {line} ({value})"
+        yield Problem(self._document.line(path), path, f"{text}; {remedy}")
+
+
+def _users(document: Document) -> Iterator[Problem]:
+    names, stores = _Claims(document), _Claims(document)
+    for path, user in _entries(document, "users"):
+        yield from names.twice(
+            (*path, "name"), user.get("name"), "already taken by", "name each user differently"
+        )
+        auth = user.get("auth")
+        if isinstance(auth, dict) and auth.get("type") == "oauth":
+            # Refresh tokens are single-use: two users of one file would lock each other out.
+            yield from stores.twice(
+                (*path, "auth", "token_store"),
+                auth.get("token_store"),
+                "already taken by",
+                "give each user a file of its own",
+            )
+
+
+def _sources(document: Document) -> Iterator[Problem]:
+    """Where a secret is said to be twice, or nowhere."""
+    for path, user in _entries(document, "users"):
+        auth = user.get("auth")
+        if not isinstance(auth, dict):
+            continue
+        for model, key in ((BearerAuth, "token"), (OAuth, "client_secret")):
+            if auth.get("type") not in get_args(model.model_fields["type"].annotation):
+                continue
+            variable, file = ((*path, "auth", f"{key}_{place}") for place in ("env", "file"))
+            given = [at for at in (variable, file) if auth.get(at[-1]) is not None]
+            if not given:
+                examples = model.model_fields[str(variable[-1])].examples or ()
+                example = f"for example {variable[-1]}: {', '.join(examples)}"
+                text = f"required and missing; add it, {example}"
+                yield Problem(document.line(variable), variable, text)
+            elif len(given) > 1:
+                line = document.line(variable)
+                text = f"{spell(variable)} on line {line} is in its place; write one of the two"
+                yield Problem(document.line(file), file, text)
+
+
+def _lanes(document: Document) -> Iterator[Problem]:
+    delivery = document.data.get("delivery") if isinstance(document.data, dict) else None
+    lanes = delivery.get("lanes") if isinstance(delivery, dict) else None
+    if type(lanes) is not int:
+        return
+    at = ("delivery", "lanes")
+    for path, user in _entries(document, "users"):
+        terms = user.get("budget")
+        known: dict[str, Any] = terms if isinstance(terms, dict) else {}
+        requests, reserve = (
+            known[key] if known.get(key) is not None else Budget.model_fields[key].default
+            for key in ("requests", "reserve")
+        )
+        if type(requests) is int and type(reserve) is int and 0 < requests - reserve < lanes:
+            text = (
+                f"leaves a lane without a request: the budget of {spell(path)} on line"
+                f" {document.line(path)} has {requests - reserve:,} ({lanes}); write fewer lanes"
+            )
+            yield Problem(document.line(at), at, text)
+
+
+def _audiences(document: Document) -> Iterator[Problem]:
+    fields = _Claims(document)
+    mapped: dict[str, list[tuple[Path, object]]] = {}
+    for path, audience in _entries(document, "audiences"):
+        number = custom_number(audience.get("mapping_id"))
+        yield from fields.twice(
+            (*path, "mapping_id"),
+            number and f"custom{number}",
+            "{claimed} is already taken by",
+            "give each audience a field of its own",
+        )
+        segment, namespace = audience.get("segment"), audience.get("namespace")
+        if not isinstance(segment, str):
+            continue
+        same = mapped.setdefault(segment, [])
+        at = (*path, "segment")
+        for first, other in same:
+            if namespace == other or namespace is None or other is None:
+                yield _mapped_twice(document, at, first, segment)
+                break
+        same.append((at, namespace))
+
+
+def _mapped_twice(document: Document, path: Path, first: Path, segment: str) -> Problem:
+    return Problem(
+        document.line(path),
+        path,
+        f"already mapped by {spell(first)} on line {document.line(first)} ({shown(segment)});"
+        " remove one of the two, or give each its own namespace",
+    )
+
+
+def _attributes(document: Document) -> Iterator[Problem]:
+    owners = {
+        f"custom{number}": path
+        for path, audience in _entries(document, "audiences")
+        if (number := custom_number(audience.get("mapping_id")))
+    }
+    targets = _Claims(document)
+    for path, attribute in _entries(document, "attributes"):
+        at, target = (*path, "target"), attribute.get("target")
+        if isinstance(target, str) and target in owners:
+            owner = (*owners[target], "mapping_id")
+            yield Problem(
+                document.line(at),
+                at,
+                f"belongs to the audience of {spell(owner)} on line {document.line(owner)}"
+                f" ({target}); write the attribute to another field",
+            )
+        yield from targets.twice(
+            at, target, "already taken by", "write each attribute to a field of its own"
+        )

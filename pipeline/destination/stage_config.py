@@ -1,0 +1,99 @@
+"""From a destination file, as a person writes it, to what the stages take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from pipeline.destination.file import Destination
+from pipeline.destination.sections import BearerAuth, OAuth, User
+from transforms.budget.budget import BudgetTerms
+from transforms.mapping import Attribute, Audience, OutreachUser, Plan
+from transforms.outreach.auth import credentials as auth
+from transforms.outreach.sender import Delivery
+from transforms.outreach.sender_pool import Access
+
+
+def plan_of(destination: Destination) -> Plan:
+    """What goes where."""
+    return Plan(
+        identity=destination.identity.namespace,
+        audiences=tuple(
+            Audience(
+                audience.segment,
+                audience.namespace,
+                audience.name,
+                audience.field,
+                tuple(
+                    (status, orjson.dumps(value).decode())
+                    for status, value in audience.values.model_dump().items()
+                ),
+            )
+            for audience in destination.audiences
+        ),
+        attributes=tuple(
+            Attribute(attribute.source, attribute.target) for attribute in destination.attributes
+        ),
+        users=tuple(
+            OutreachUser(user.name, terms.allowance / terms.per_seconds)
+            for user, terms in ((user, budget_of(user)) for user in destination.users)
+        ),
+    )
+
+
+def accesses_of(destination: Destination) -> list[Access]:
+    """The users, with where their credentials are read from; no secret among it."""
+    return [Access(user.name, auth_of(user), budget_of(user)) for user in destination.users]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which Outreach, and by which users.
+
+    Attributes:
+      base_url: of the API.
+      accesses: the users.
+    """
+
+    base_url: str
+    accesses: Sequence[Access]
+
+    @classmethod
+    def of(cls, destination: Destination) -> Place:
+        """The destination's own."""
+        return cls(destination.outreach.base_url, accesses_of(destination))
+
+
+def delivery_of(destination: Destination) -> Delivery:
+    """How patches are sent."""
+    return Delivery(
+        in_flight=destination.delivery.in_flight,
+        give_up_seconds=destination.delivery.give_up_hours * 3600.0,
+        lanes=destination.delivery.lanes,
+    )
+
+
+def budget_of(user: User) -> BudgetTerms:
+    """What a user may spend."""
+    terms = user.budget
+    return BudgetTerms(terms.requests, terms.per_seconds, terms.reserve)
+
+
+def auth_of(user: User) -> auth.Auth:
+    """Where a user's credential is read from."""
+    match user.auth:
+        case BearerAuth() as bearer:
+            return auth.BearerAuth(bearer.token_env, bearer.token_file)
+        case OAuth() as oauth:
+            return application_of(oauth)
+        case s2s:
+            return auth.S2SAuth(s2s.install_id, s2s.issuer, s2s.private_key_file)
+
+
+def application_of(oauth: OAuth) -> auth.OAuthAuth:
+    """Where the credential is read from of a user who has connected."""
+    return auth.OAuthAuth(
+        oauth.client_id, oauth.client_secret_env, oauth.token_store, oauth.client_secret_file
+    )

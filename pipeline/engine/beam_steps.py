@@ -1,0 +1,131 @@
+"""The two halves of the graph that run over a ledger, each a bounded run in this process.
+
+*Intake* is read, parse and map over blocks that arrived; *delivery* is patch over patches that
+are due. Between them is coalesce: the ledger does that, with the same fold, as it is what
+remembers (`pipeline.ledger.waiting`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+from pipeline.graph import Activation
+from pipeline.handover import Given, Put, Tray, offered
+from pipeline.summary import Counts
+from transforms.elements import Block, Change, DeadLetter, Outcome, Patch
+from transforms.mapping import Plan
+from transforms.stages.coalesce import Coalesce
+from transforms.stages.patch import Outlet, PatchProspects, Rehearse
+
+INTAKE = "intake"
+DELIVERY = "delivery"
+
+
+class OnceBuilt(FnApiRunner):
+    """Runs one pipeline many times: what its first run built of it, the others run.
+
+    To build it takes longer than to run a handful of elements. Each run gets a copy, and workers
+    of its own.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._built: Any = None
+
+    def run_pipeline(self, pipeline: beam.Pipeline, options: PipelineOptions) -> Any:  # noqa: ANN401, D102 - Beam's
+        if self._built is None:
+            return super().run_pipeline(pipeline, options)
+        return self.run_via_runner_api(self._built, options)
+
+    def run_via_runner_api(self, pipeline_proto: Any, options: PipelineOptions) -> Any:  # noqa: ANN401, D102 - Beam's
+        if self._built is None:
+            self._built = pipeline_proto
+        copy = type(pipeline_proto)()
+        copy.CopyFrom(self._built)
+        return super().run_via_runner_api(copy, options)
+
+
+@dataclass(slots=True)
+class Arrived:
+    """What an intake gave.
+
+    Attributes:
+      blocks: of changes.
+      outcomes: of changes that ended there.
+      dead_letters: of what could not be read.
+      counts: as the stages counted.
+    """
+
+    blocks: list[Sequence[Change]] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    counts: Counts = field(default_factory=lambda: Counts({}))
+
+    def put(self, kind: str, result: Any) -> None:  # noqa: ANN401 - what the kind says
+        """Takes a result of the run; the kinds are the lists."""
+        getattr(self, kind).append(result)
+
+    @property
+    def changes(self) -> list[Change]:
+        """All of them, in the order of arrival."""
+        return [change for block in self.blocks for change in block]
+
+
+class Halves:
+    """Both halves, built once and run many times: to build one takes longer than to run it.
+
+    Args:
+      plan: what goes where.
+      patch: the sending, through the outlet that is handed over, or its rehearsal.
+      clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        patch: PatchProspects | Rehearse,
+        clock: Callable[[], float],
+    ) -> None:
+        activation = Activation(plan, Coalesce(clock=clock), patch)
+        self._intake = beam.Pipeline(runner=OnceBuilt())
+        arrived = activation.take_in(self._intake, Given(INTAKE, Block))
+        arrived.changes | "Changes" >> Put(INTAKE, "blocks")
+        arrived.outcomes | "Outcomes" >> Put(INTAKE, "outcomes")
+        arrived.dead_letters | "DeadLetters" >> Put(INTAKE, "dead_letters")
+        self._delivery = beam.Pipeline(runner=OnceBuilt())
+        sent = activation.deliver(self._delivery | "Queue" >> Given(DELIVERY, Patch))
+        sent.outcomes | "Outcomes" >> Put(DELIVERY, "outcome")
+        if sent.kept is not None:
+            sent.kept | "Kept" >> Put(DELIVERY, "kept")
+
+    def take_in(self, blocks: Sequence[Block]) -> Arrived:
+        """Runs the first over blocks."""
+        arrived = Arrived()
+        arrived.counts = _run(self._intake, INTAKE, Tray(blocks, arrived.put))
+        return arrived
+
+    def deliver(
+        self, patches: Sequence[Patch], outlet: Outlet, put: Callable[[str, Any], None]
+    ) -> Counts:
+        """Runs the second over patches.
+
+        Args:
+          patches: at most one a prospect.
+          outlet: what they are sent with.
+          put: is called with each result as it is known, on a thread of the run's: ``outcome``
+            or ``kept``, and the result.
+        """
+        return _run(self._delivery, DELIVERY, Tray(patches, put, outlet))
+
+
+def _run(pipeline: beam.Pipeline, name: str, tray: Tray) -> Counts:
+    with offered(name, tray):
+        result = pipeline.commands.run()
+        result.wait_until_finish()
+    return Counts.of(result)

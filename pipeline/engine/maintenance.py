@@ -1,0 +1,71 @@
+"""Keeping a ledger small: what is too old goes, some of it at a time."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline.destination.file import Destination
+from pipeline.ledger import history
+from pipeline.ledger.upkeep import shrink
+from transforms.clock import micros
+
+PRUNE_SECONDS = 600.0
+"""How often a job that does not end looks for what is old."""
+TIDY_SECONDS = 10.0
+"""What a job that ends may take for it at least, however short it was."""
+
+
+@dataclass(slots=True)
+class Housekeeping:
+    """Keeps a ledger small.
+
+    Attributes:
+      ledger: a connection.
+      destination: how long what is kept.
+      targets: outputs that get all of it before it goes.
+      clock: seconds since the epoch.
+    """
+
+    ledger: sqlite3.Connection
+    destination: Destination
+    targets: Sequence[str]
+    clock: Callable[[], float]
+    _pruned_at: float = 0.0
+
+    def look_after(self) -> None:
+        """Prunes now and then; for a job that comes round again."""
+        now = self.clock()
+        if now - self._pruned_at < PRUNE_SECONDS:
+            return
+        if not self._prune(now):  # Else more is to go, and the next round goes on.
+            self._pruned_at = now
+
+    def tidy(self, seconds: float, stopped: Callable[[], bool]) -> None:
+        """Prunes, and gives disk back; for a job that has ended.
+
+        Args:
+          seconds: how long that job took. A change is removed sooner than it is delivered, so
+            that as long is enough for as much to go as came.
+          stopped: whether somebody is waiting for the end; the rest is left to the next one.
+        """
+        ends = time.monotonic() + max(TIDY_SECONDS, seconds)
+
+        def goes_on() -> bool:
+            return not stopped() and time.monotonic() < ends
+
+        while goes_on() and self._prune(self.clock()):
+            pass
+        while goes_on() and shrink(self.ledger):
+            pass
+
+    def _prune(self, now: float) -> int:
+        delivery = self.destination.delivery
+        return history.prune(
+            self.ledger,
+            micros(now - delivery.keep_days * 86400.0),
+            micros(now - delivery.remember_days * 86400.0),
+            self.targets,
+        )

@@ -1,0 +1,173 @@
+"""The always-on job on one machine: a subscription through a ledger, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+
+from rich.console import Console
+
+from pipeline.console import progress
+from pipeline.destination.file import Destination
+from pipeline.destination.stage_config import Place
+from pipeline.engine.maintenance import Housekeeping
+from pipeline.engine.outputs import Outputs, begin_outputs
+from pipeline.engine.pubsub_ingest import MESSAGES_UNDER_WAY, Subscription
+from pipeline.engine.scheduler import Job, Loop
+from pipeline.io.sinks import check_subscription
+from pipeline.jobs.batch import Finished
+from pipeline.jobs.ledger_replay import WAIT_LEAST_SECONDS, job_of
+from pipeline.jobs.signals import Bell, stopping
+from pipeline.ledger import history, waiting
+from pipeline.ledger.store import connect, copied, owned
+from pipeline.lookout import Lookout
+from pipeline.monitoring.connectivity import Troubles
+from pipeline.monitoring.health import Health
+from pipeline.monitoring.http_server import serving
+from pipeline.summary import ledger_summary
+from transforms.clock import steady
+
+_log = logging.getLogger(__name__)
+
+IDLE_SECONDS = 10.0
+"""How long a loop waits at most before it looks after the ledger again."""
+DISK_SECONDS = 10.0
+"""How long it waits after the disk refused a commit."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlwaysOn:
+    """What `run` was asked for.
+
+    Attributes:
+      subscription: ``projects/P/subscriptions/S``.
+      ledger: its path.
+      receipts: path or topic; None for none.
+      dead_letters: path or topic; None for none.
+      metrics_port: where metrics are served; None for nowhere.
+      metrics_host: on which of this machine's addresses.
+      dry_run: everything but the requests. Nothing is acknowledged either, so that what was only
+        looked at is delivered by the next run; and the ledger is read and left as it is.
+    """
+
+    subscription: str
+    ledger: str | None
+    receipts: str | None = None
+    dead_letters: str | None = None
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
+    dry_run: bool = False
+
+
+def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished:
+    """Delivers what a subscription brings, until a signal says stop.
+
+    Returns:
+      What came of all that was taken in since the start, or waited already.
+
+    Raises:
+      ConfigurationError: the ledger is in use or cannot be used, an output cannot be written,
+        or the subscription is none or cannot be pulled from.
+      ActivationError: pulling ended by itself; what came is in the ledger.
+    """
+    check_subscription(asked.subscription)
+    began = steady()
+    board = progress.fresh_board()
+    bell = Bell()
+    with ExitStack() as stack:
+        path = stack.enter_context(copied(asked.ledger)) if asked.dry_run else str(asked.ledger)
+        stack.enter_context(stopping(board, bell, console))
+        stack.enter_context(owned(path))
+        ledger = stack.enter_context(closing(connect(path)))
+        outputs = begin_outputs(
+            asked.receipts, asked.dead_letters, (), ledger, afresh=asked.dry_run, lasting=True
+        )
+        job = replace(
+            job_of(destination, Place.of(destination), progress.watch),
+            hold_seconds=destination.delivery.hold_seconds,
+            announce=None,  # Nobody looks, and to count what waits takes time.
+            dry_run=asked.dry_run,
+        )
+        subscription = Subscription(
+            asked.subscription, path, bell.ring, acknowledges=not asked.dry_run
+        )
+        housekeeping = Housekeeping(ledger, destination, outputs.targets, job.clock)
+        health = Health(job.clock, lambda: subscription.failure, job.clock())
+        troubles = Troubles()
+        lookout = Lookout.over(ledger, path, destination, job.guard, health)
+
+        def look_after(loop: Loop) -> None:
+            subscription.check()
+            troubles.look(loop.troubles)
+            if not asked.dry_run:
+                housekeeping.look_after()
+                lookout.look()
+
+        before = history.totals(ledger)
+        before["waiting"] = waiting.count(ledger)
+        last_dead_letter = history.last_dead_letter(ledger)
+        with closing(Loop(ledger, job, outputs.write_files)) as loop:
+            if asked.metrics_port is not None:
+                where = (asked.metrics_host, asked.metrics_port)
+                url = stack.enter_context(serving(*where, path, health))
+                console.print(f"metrics at {url}/metrics, health at {url}/healthz")
+            subscription.open()
+            console.print(f"pulling from {asked.subscription}; Ctrl-C stops")
+            if asked.dry_run:
+                console.print(
+                    f"dry run: looks at {MESSAGES_UNDER_WAY:,} messages at most, and leaves them"
+                    " in the subscription"
+                )
+            try:
+                keep_on(loop, bell, outputs, job, look_after)
+            finally:
+                subscription.close()
+            # What there is no time for is written when it is started again.
+            outputs.write(min(1.0, bell.seconds_left))
+            left = waiting.count(ledger)
+            summary = ledger_summary(before, history.totals(ledger), left, steady() - began)
+            return Finished(
+                {**summary, "dry_run": True} if asked.dry_run else summary,
+                history.reasons(ledger, last_dead_letter),
+                left,
+                loop.problems,
+                {},
+                ledger=asked.ledger,
+            )
+
+
+def keep_on(
+    loop: Loop, bell: Bell, outputs: Outputs, job: Job, look_after: Callable[[Loop], None]
+) -> None:
+    """Takes in and delivers until the bell says stop.
+
+    Args:
+      loop: over the ledger.
+      bell: rung whenever something arrives.
+      outputs: begun.
+      job: the loop's.
+      look_after: prunes, alerts and the like; called at least every `IDLE_SECONDS`.
+    """
+    is_refused = False
+    while not bell.stopped:
+        try:
+            busy = loop.take_in_messages(lambda: bell.stopped)
+            busy |= not bell.stopped and loop.deliver()
+            outputs.write()
+            look_after(loop)
+        except sqlite3.OperationalError as problem:
+            if not is_refused:
+                _log.error("the ledger cannot be written: %s; trying again", problem)
+            is_refused = True
+            bell.wait(DISK_SECONDS)
+            continue
+        if is_refused:
+            _log.warning("the ledger can be written again")
+            is_refused = False
+        if not busy:
+            at = loop.next_at()
+            rest = IDLE_SECONDS if at is None else at - job.clock()
+            bell.wait(min(IDLE_SECONDS, max(WAIT_LEAST_SECONDS, rest)))

@@ -1,0 +1,161 @@
+"""A replay without a ledger: dry runs, and runners of other machines."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from rich.console import Console
+
+from pipeline.console import progress
+from pipeline.destination.file import Destination
+from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from pipeline.graph import Activation
+from pipeline.io.files import ReadFiles, expand
+from pipeline.io.sinks import prepare
+from pipeline.jobs.signals import on_signals
+from pipeline.runners import failing_as_ours, new_pipeline, other_runner
+from pipeline.summary import Counts
+from transforms.clock import steady
+from transforms.stages.coalesce import Coalesce
+from transforms.stages.patch import PatchProspects, Rehearse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replay:
+    """What `replay` was asked for.
+
+    Attributes:
+      files: paths and globs; see `pipeline.io.scratch` for standard input.
+      receipts: path or topic; None for none.
+      dead_letters: path or topic; None for none.
+      dry_run: everything but the requests.
+      ledger: path of the ledger to go through; None for none.
+      lasting: whether that is to outlive the machine's death too.
+      backfill: with a ledger, whether live changes go first.
+      digests: of the files that are known by their content alone, as standard input is.
+      beam_flags: passed on to Beam.
+    """
+
+    files: Sequence[str]
+    receipts: str | None = None
+    dead_letters: str | None = None
+    dry_run: bool = False
+    ledger: str | None = None
+    lasting: bool = True
+    backfill: bool = False
+    digests: Mapping[str, str] = field(default_factory=dict)
+    beam_flags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a run ended.
+
+    Attributes:
+      summary: what the user reads.
+      reasons: how many dead letters there are, by reason.
+      kept: changes that have no outcome yet.
+      problems: why they were kept, one a paused user.
+      earlier: output files that were put aside, by the name of what took their place.
+      ledger: where what is kept waits; None where it is in the input.
+      held: what a person is asked about audiences that empty too fast.
+      interrupted: it was asked to stop before it was done.
+      again: the command that goes on with what was left, where a ledger holds it.
+    """
+
+    summary: Mapping[str, Any]
+    reasons: Mapping[str, int]
+    kept: int
+    problems: Sequence[str]
+    earlier: Mapping[str, str]
+    ledger: str | None = None
+    held: Sequence[str] = ()
+    interrupted: bool = False
+    again: str | None = None
+
+
+def replay(destination: Destination, place: Place, asked: Replay, console: Console) -> Finished:
+    """Delivers the changes of files in one run of the graph, and keeps no state.
+
+    Args:
+      destination: what goes where.
+      place: where to.
+      asked: what to do.
+      console: for progress, on standard error.
+
+    Raises:
+      ConfigurationError: a file to read is not there, or one to write cannot be written.
+      AccountingError: changes and outcomes do not add up.
+    """
+    began = steady()
+    options = PipelineOptions(list(asked.beam_flags))
+    paths = expand(asked.files)
+    outputs = [target for target in (asked.receipts, asked.dead_letters) if target]
+    earlier = {target: put for target in outputs if (put := prepare(target, paths))}
+    board = progress.fresh_board()
+    activation = Activation(
+        plan=plan_of(destination),
+        coalesce=Coalesce(
+            destination.delivery.hold_seconds, destination.delivery.remember_days * 86400.0
+        ),
+        patch=Rehearse()
+        if asked.dry_run
+        else PatchProspects(
+            place.base_url, place.accesses, delivery_of(destination), progress.watch
+        ),
+        receipts=asked.receipts,
+        dead_letters=asked.dead_letters,
+    )
+    runner = other_runner(asked.beam_flags) or FnApiRunner()
+    pipeline = new_pipeline(options, runner)
+    activation.build(pipeline, ReadFiles(paths))
+    with (
+        progress.shown(console, board),
+        draining(board, console),
+        unhurried_gc(),
+        failing_as_ours("the input is as it was"),
+    ):
+        result = pipeline.commands.run()
+        result.wait_until_finish()
+    counts = Counts.of(result)
+    summary = counts.summary(steady() - began, dry_run=asked.dry_run)
+    return Finished(summary, counts.reasons, counts.kept, board.problems, earlier)
+
+
+@contextlib.contextmanager
+def unhurried_gc() -> Iterator[None]:
+    """Collects garbage seldom while the block lasts.
+
+    A merge holds a million small tuples and no cycles; at Python's usual pace the collector
+    walks over all of them again and again, which takes a third of the whole run.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(200_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@contextlib.contextmanager
+def draining(board: progress.Board, console: Console) -> Iterator[None]:
+    """While the block lasts, the first SIGINT or SIGTERM drains and the second ends at once."""
+
+    def drain(name: str) -> None:
+        if board.draining:
+            os._exit(1)
+        board.drain()
+        console.print(
+            f"{name}: finishing the requests in flight; what is left becomes dead letters"
+            " (deferred) that replay can take up. Once more ends at once."
+        )
+
+    with on_signals(drain):
+        yield

@@ -1,0 +1,249 @@
+"""Replays through a ledger: interrupted, they go on where they stopped."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.console import progress
+from pipeline.destination.file import Destination
+from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from pipeline.engine.maintenance import Housekeeping
+from pipeline.engine.outputs import Outputs, begin_outputs
+from pipeline.engine.scheduler import PATCHES_MOST, Job, Loop
+from pipeline.io.files import blocks, expand
+from pipeline.jobs.batch import Finished, Replay, unhurried_gc
+from pipeline.jobs.signals import Bell, stopping
+from pipeline.ledger import history, waiting
+from pipeline.ledger.guard import GuardTerms, describe, holds
+from pipeline.ledger.inbox import BACKFILL, LIVE
+from pipeline.ledger.store import connect, looked_at, owned, transaction
+from pipeline.summary import ledger_summary
+from transforms.clock import micros, steady
+from transforms.elements import Block
+from transforms.errors import ActivationError, ConfigurationError
+from transforms.formats.context import PLACE_BITS
+from transforms.outreach.sender_pool import Watch
+
+INTAKE_BLOCKS = 16
+"""Blocks of a file that one intake takes, of about a megabyte each."""
+DOCUMENT_PLACES = 1024
+"""Places between two files: the elements of a document are in order among a few million."""
+TURN_SECONDS = 60.0
+"""What a turn of a replay aims to take: nothing arrives meanwhile."""
+WAIT_SECONDS = 10.0
+"""How long it waits at most before it looks again."""
+WAIT_LEAST_SECONDS = 0.02
+"""And at least: no rounding of times is to make it ask in circles."""
+
+
+def replay_durably(
+    destination: Destination, place: Place, asked: Replay, console: Console
+) -> Finished:
+    """Delivers the changes of files through a ledger; as of `pipeline.jobs.batch.replay`.
+
+    Interrupted, it leaves what is undone in the ledger, and the same call goes on with it.
+
+    Raises:
+      ConfigurationError: as of `replay`, and if the ledger is in use or cannot be used.
+      AccountingError: changes and outcomes do not add up.
+      ActivationError: a file cannot be read to its end, or the ledger or an output written.
+    """
+    began = steady()
+    assert asked.ledger is not None  # noqa: S101 - the caller's choice between two ways
+    lane = BACKFILL if asked.backfill else LIVE
+    replayed = FileReplay(expand(asked.files), lane, asked.digests)
+    board = progress.fresh_board()
+    bell = Bell()
+    with owned(asked.ledger), closing(connect(asked.ledger, lasting=asked.lasting)) as ledger:
+        try:
+            resumed = replayed.begin(ledger, began)
+            if resumed:
+                console.print(f"going on with the replay that {asked.ledger} knows of")
+            outputs = begin_outputs(
+                asked.receipts,
+                asked.dead_letters,
+                replayed.paths,
+                ledger,
+                afresh=not resumed,
+                lasting=False,
+            )
+            job = job_of(destination, place, progress.watch)
+            job = replace(job, turn_seconds=TURN_SECONDS, patches_first=PATCHES_MOST)
+            with (
+                closing(Loop(ledger, job, outputs.write_files)) as loop,
+                progress.shown(console, board),
+                stopping(board, bell, console),
+                unhurried_gc(),
+            ):
+                ended = replayed.take_in(loop, ledger, bell)
+                ended = ended and deliver_all(loop, bell, outputs, job)
+            if ended:
+                outputs.finish()
+            else:
+                outputs.write()
+            left = waiting.count(ledger)
+            finished = Finished(
+                replayed.summary(ledger, steady() - began),
+                replayed.reasons(ledger),
+                left,
+                loop.problems,
+                outputs.earlier,
+                asked.ledger,
+                [describe(each, asked.ledger) for each in holds(ledger) if not each.released_at],
+                interrupted=not ended,
+            )
+            if ended and not left:
+                replayed.end(ledger)
+            # Last of all: a replay that was begun long ago tells of what goes now.
+            if ended and asked.lasting:
+                tidy = Housekeeping(ledger, destination, outputs.targets, job.clock)
+                with stopping(board, bell, console):
+                    tidy.tidy(steady() - began, lambda: bell.stopped)
+        except sqlite3.OperationalError as problem:
+            raise ActivationError(
+                f"the ledger {asked.ledger} cannot be written: {problem}; once it can, the same"
+                " command goes on with what is undone"
+            ) from problem
+    return finished
+
+
+def has_receipts(path: str) -> bool:
+    """Whether a ledger tells of anything that was done."""
+    try:
+        with looked_at(path) as ledger:
+            return ledger.execute("SELECT 1 FROM receipts LIMIT 1").fetchone() is not None
+    except (ConfigurationError, sqlite3.DatabaseError):
+        return False
+
+
+@dataclass(slots=True)
+class FileReplay:
+    """Files through a ledger: taken in block by block, then delivered until nothing is left.
+
+    Attributes:
+      paths: as of `pipeline.io.files.expand`.
+      lane: of all that is in them.
+      digests: of the files that are known by their content alone.
+    """
+
+    paths: Sequence[str]
+    lane: int
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Says which files these are, and that they are as they were."""
+        return json.dumps([self._stamp(path) for path in self.paths])
+
+    def _stamp(self, path: str) -> Sequence[str | int]:
+        if path in self.digests:
+            return ["-", self.digests[path]]
+        local = Path(path)
+        if not local.is_file():
+            return [path]
+        found = local.stat()
+        return [str(local.resolve()), found.st_size, found.st_mtime_ns]
+
+    def begin(self, ledger: sqlite3.Connection, now: float) -> bool:
+        """Notes the start, unless it was begun before; returns whether it was."""
+        with transaction(ledger):
+            found = ledger.execute("SELECT 1 FROM replays WHERE files = ?", (self.key,)).fetchone()
+            if found is None:
+                before = history.totals(ledger)
+                before["waiting"] = waiting.count(ledger)
+                before["dead_letters"] = history.last_dead_letter(ledger)
+                # Published now, and so after all that came before, whatever the clock said then.
+                last = waiting.last_sequence(ledger) >> PLACE_BITS
+                position = max(micros(now), last + 1)
+                ledger.execute(
+                    "INSERT INTO replays (files, position, blocks, totals) VALUES (?, ?, 0, ?)",
+                    (self.key, position, json.dumps(before)),
+                )
+        return found is not None
+
+    def take_in(self, loop: Loop, ledger: sqlite3.Connection, bell: Bell) -> bool:
+        """Takes in what is not in yet; returns whether all is."""
+        position, done = ledger.execute(
+            "SELECT position, blocks FROM replays WHERE files = ?", (self.key,)
+        ).fetchone()
+        rest = islice(self._blocks(position), done, None)
+        while not bell.stopped:
+            some = list(islice(rest, INTAKE_BLOCKS))
+            if not some:
+                return True
+            done += len(some)
+            with loop.taking_in(some, self.lane) as within:
+                within.execute("UPDATE replays SET blocks = ? WHERE files = ?", (done, self.key))
+        return False
+
+    def end(self, ledger: sqlite3.Connection) -> None:
+        """Forgets that it was begun: the same files replayed again are replayed anew."""
+        with transaction(ledger):
+            ledger.execute("DELETE FROM replays WHERE files = ?", (self.key,))
+
+    def summary(self, ledger: sqlite3.Connection, seconds: float) -> dict[str, Any]:
+        """The summary since it was begun, by whichever process.
+
+        Raises:
+          AccountingError: some change has no outcome, or more than one.
+        """
+        (text,) = ledger.execute(
+            "SELECT totals FROM replays WHERE files = ?", (self.key,)
+        ).fetchone()
+        return ledger_summary(
+            json.loads(text), history.totals(ledger), waiting.count(ledger), seconds
+        )
+
+    def reasons(self, ledger: sqlite3.Connection) -> dict[str, int]:
+        """How many dead letters there are since it was begun, by reason."""
+        (text,) = ledger.execute(
+            "SELECT totals FROM replays WHERE files = ?", (self.key,)
+        ).fetchone()
+        return history.reasons(ledger, json.loads(text)["dead_letters"])
+
+    def _blocks(self, position: int) -> Iterator[Block]:
+        # From the micros of its start on: what stands in a file was published when it is replayed.
+        for path in self.paths:
+            for block in blocks(path, position):
+                position = block.position + len(block.lines)
+                yield block
+            position += DOCUMENT_PLACES
+
+
+def deliver_all(loop: Loop, bell: Bell, outputs: Outputs, job: Job) -> bool:
+    """Delivers until nothing is left that needs no help; False where the bell says stop before."""
+    while not bell.stopped:
+        sent = loop.deliver()
+        outputs.write()
+        if sent:
+            continue
+        at = loop.next_at(paused=False)
+        if at is None:
+            return True
+        progress.rest(loop.standings())
+        bell.wait(min(WAIT_SECONDS, max(WAIT_LEAST_SECONDS, at - job.clock())))
+    return False
+
+
+def job_of(destination: Destination, place: Place, watch: Watch | None) -> Job:
+    """The job of a destination, as a loop takes it."""
+    return Job(
+        plan=plan_of(destination),
+        base_url=place.base_url,
+        accesses=place.accesses,
+        delivery=delivery_of(destination),
+        guard=GuardTerms(
+            destination.guard.max_exit_percent, destination.guard.window_minutes * 60.0
+        ),
+        watch=watch,
+        announce=progress.announce,
+    )

@@ -1,0 +1,91 @@
+"""A private sandbox for `replay --sandbox`: it holds the prospects of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pipeline.destination.file import Destination
+from pipeline.destination.stage_config import budget_of
+from pipeline.io.files import blocks, expand
+from pipeline.sandbox.options import SandboxOptions
+from pipeline.sandbox.server import Sandbox, running_sandbox
+from transforms.outreach.sender_pool import Access
+from transforms.stages.parse import parse
+
+
+class Stage(NamedTuple):
+    """Where a rehearsal plays.
+
+    Attributes:
+      sandbox: running, with the prospects.
+      accesses: the destination's users, with tokens of the sandbox's.
+    """
+
+    sandbox: Sandbox
+    accesses: list[Access]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxAuth:
+    """A token that a sandbox takes for its user's, since it takes any."""
+
+    def credential(self, user: str, base_url: str) -> SandboxCredential:
+        """The credential; both arguments as of every `Auth`."""
+        del base_url
+        return SandboxCredential(f"sandbox-{user}")
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxCredential:
+    """A token without an end; no secret, since it opens nothing."""
+
+    value: str
+
+    async def token(self, now: float) -> str:
+        """The token, at any time."""
+        del now
+        return self.value
+
+    async def refused(self, token: str, now: float) -> None:
+        """Does nothing: the sender pauses when it is refused again."""
+
+
+@contextmanager
+def private_sandbox(destination: Destination, files: Sequence[str]) -> Iterator[Stage]:
+    """Runs a sandbox that holds the prospects in the files, for as long as the block lasts.
+
+    Args:
+      destination: its users' budgets are the sandbox's.
+      files: paths and globs.
+
+    Raises:
+      ConfigurationError: a file is not there.
+    """
+    budgets = [budget_of(user) for user in destination.users]
+    options = SandboxOptions(
+        limit=max(terms.requests for terms in budgets),
+        hour=max(terms.per_seconds for terms in budgets),
+    )
+    with running_sandbox(options) as sandbox:
+        sandbox.seed(prospects_of(destination, files))
+        accesses = [
+            Access(user.name, SandboxAuth(), terms)
+            for user, terms in zip(destination.users, budgets, strict=True)
+        ]
+        yield Stage(sandbox, accesses)
+
+
+def prospects_of(destination: Destination, files: Sequence[str]) -> set[int]:
+    """The OutreachIds of all changes in the files."""
+    identity = destination.identity.namespace
+    sources = [attribute.source for attribute in destination.attributes]
+    found: set[int] = set()
+    for path in expand(files):
+        for block in blocks(path, 0):
+            parsed = parse(block, identity, sources, 0)
+            found.update(change.outreach_id for change in parsed.memberships)
+            found.update(change.outreach_id for change in parsed.attributes)
+    return found

@@ -1,0 +1,105 @@
+"""What a finished run tells a person, on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.jobs.batch import Finished
+from transforms.elements import OUTCOMES
+from transforms.errors import ConfigurationError
+
+MEANINGS = {
+    "delivered": "written to Outreach",
+    "unchanged": "held that value already",
+    "superseded": "a newer change took their place",
+    "rejected": "refused for good",
+    "deferred": "left when the job was asked to stop",
+}
+
+
+class Asked(Protocol):
+    """What a command was asked to write; None for nothing."""
+
+    @property
+    def receipts(self) -> str | None:
+        """Path or topic."""
+
+    @property
+    def dead_letters(self) -> str | None:
+        """Path or topic."""
+
+
+def report(console: Console, finished: Finished, asked: Asked) -> None:
+    """Prints the outcomes, the reasons of dead letters, and where everything was put."""
+    summary = finished.summary
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim")
+    table.add_row(f"{summary['records']:,}", "records", "")
+    if summary["unmapped"]:
+        table.add_row(f"{summary['unmapped']:,}", "unmapped", "in segments of no audience here")
+    table.add_row(f"{summary['changes']:,}", "changes", "")
+    for outcome in OUTCOMES:
+        if summary[outcome]:
+            meaning = "would be written" if _rehearsed(finished, outcome) else MEANINGS[outcome]
+            table.add_row(f"{summary[outcome]:,}", outcome, meaning)
+    table.add_row(f"{summary['requests']:,}", "requests", _pace(summary))
+    console.print(table)
+    for reason, count in finished.reasons.items():
+        console.print(f"  {count:,} dead letters: {escape(reason)}")
+    if finished.reasons and asked.dead_letters is None:
+        console.print("  They were not written: --dead_letters PATH keeps them, to be replayed.")
+    for name, target in (("receipts", asked.receipts), ("dead letters", asked.dead_letters)):
+        if target is not None:
+            earlier = finished.earlier.get(target)
+            put = f" (earlier ones: {escape(earlier)})" if earlier else ""
+            console.print(f"  {name}: {escape(target)}{put}")
+    _print_obstacles(console, finished)
+    if finished.kept:
+        console.print(f"  {finished.kept:,} changes were not sent; {_place(finished)}")
+    if finished.again is not None:
+        console.print(f"  To go on: {escape(finished.again)}")
+
+
+def _print_obstacles(console: Console, finished: Finished) -> None:
+    for word, texts in (("paused", finished.problems), ("held", finished.held)):
+        for text in texts:
+            console.print(f"[bold red]{word}[/] {escape(text)}")
+
+
+def _place(finished: Finished) -> str:
+    if finished.ledger is None:
+        return (
+            "they are in the input: mend this and replay it again."
+            " What was delivered will not be harmed by it."
+        )
+    return f"they wait in {escape(finished.ledger)}."
+
+
+def _rehearsed(finished: Finished, outcome: str) -> bool:
+    return outcome == "delivered" and bool(finished.summary.get("dry_run"))
+
+
+def _pace(summary: Mapping[str, Any]) -> str:
+    throttled = f", {summary['throttled']:,} of them answered 429" if summary["throttled"] else ""
+    return f"in {summary['seconds']:,.1f} s{throttled}"
+
+
+def write_summary(path: str, text: str) -> None:
+    """Writes the summary to a file.
+
+    Raises:
+      ConfigurationError: the file cannot be written.
+    """
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(text + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise ConfigurationError(f"{path} cannot be written: {problem.strerror}") from problem

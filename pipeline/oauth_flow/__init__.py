@@ -1,0 +1,4 @@
+"""The authorization code flow of `connect`: the request, the callback server, the exchange.
+
+Imports `destination`, `preflight` and `transforms`; imported by `commands`.
+"""

@@ -1,0 +1,167 @@
+"""Prospects and accounts over JSON:API: what Outreach answers once a request is let in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import orjson
+
+from pipeline.sandbox.api.listing import answer_list
+from pipeline.sandbox.api.records import Collection
+from pipeline.sandbox.auth.tokens import Grant
+from pipeline.sandbox.custom_fields import CustomField, as_text, types_document
+from pipeline.sandbox.fields import FIELDS, ResourceKind, invalid, refused
+from pipeline.sandbox.options import SandboxOptions
+from pipeline.sandbox.request_log import Exchange
+from pipeline.sandbox.responses import (
+    JSON_API,
+    Answer,
+    Asked,
+    bad_request,
+    document,
+    error,
+    forbidden,
+    missing_scope,
+    not_found,
+    refusal,
+    unsupported_media_type,
+)
+
+_KINDS: Mapping[str, ResourceKind] = {"prospects": "prospect", "accounts": "account"}
+_VERBS = {"GET": "read", "POST": "write", "PATCH": "write", "DELETE": "delete"}
+_ON_ONE = frozenset({"GET", "PATCH", "DELETE"})
+_ON_ALL = frozenset({"GET", "POST"})
+_WITH_BODY = frozenset({"PATCH", "POST"})
+
+_PREFIX = 3
+"""Parts of a path before the resource's name: nothing, ``api``, ``v2``."""
+
+
+class Resources:
+    """Answers requests for prospects and accounts.
+
+    Attributes:
+      base_url: what links start with; known once the server listens.
+    """
+
+    def __init__(
+        self,
+        collections: Mapping[ResourceKind, Collection],
+        custom_fields: Mapping[ResourceKind, Mapping[str, CustomField]],
+        options: SandboxOptions,
+    ) -> None:
+        self.base_url = ""
+        self._collections = collections
+        self._custom_fields = custom_fields
+        self._types = orjson.dumps(types_document(custom_fields))
+        self._forbidden_ids = options.forbidden
+        self._vague_errors = options.vague_errors
+
+    def answer(self, asked: Asked, grant: Grant, exchange: Exchange, now: float) -> Answer:
+        """Answers one request; sets ``exchange.altered`` where it changed something."""
+        name, *rest = asked.path.split("/")[_PREFIX:] or [""]
+        if name == "types" and asked.method == "GET":
+            return Answer(200, self._types, {"Content-Type": JSON_API})
+        kind = _KINDS.get(name)
+        if kind is None or len(rest) > 1 or asked.method not in (_ON_ONE if rest else _ON_ALL):
+            return not_found(f"No route matches {asked.method} {asked.path}.")
+        scope = f"{name}.{_VERBS[asked.method]}"
+        if scope not in grant.scopes:
+            return missing_scope(scope)
+        if asked.method in _WITH_BODY and asked.content_type != JSON_API:
+            return unsupported_media_type()
+        records = self._collections[kind]
+        if rest:
+            return self._answer_one(asked, records, rest[0], exchange, now)
+        return self._answer_all(asked, records, now)
+
+    def _answer_all(self, asked: Asked, records: Collection, now: float) -> Answer:
+        if asked.method == "GET":
+            return answer_list(asked.query, records, self.base_url)
+        attributes = self._attributes(asked.body, records, None)
+        if isinstance(attributes, Answer):
+            return attributes
+        return self._one(201, records, records.create(attributes, now))
+
+    def _answer_one(
+        self, asked: Asked, records: Collection, given_id: str, exchange: Exchange, now: float
+    ) -> Answer:
+        record_id = int(given_id) if given_id.isdecimal() else 0
+        if record_id not in records:
+            return not_found(f"Could not find '{records.kind}' with ID '{given_id}'.")
+        if records.kind == "prospect" and record_id in self._forbidden_ids:
+            return forbidden(records.kind, record_id)
+        if asked.method == "PATCH":
+            return self._update(asked, records, record_id, exchange, now)
+        if asked.method == "DELETE":
+            records.remove(record_id, now)
+            return Answer(204)
+        return self._one(200, records, record_id)
+
+    def _one(self, status: int, records: Collection, record_id: int) -> Answer:
+        return document(status, {"data": records.resource(record_id, self.base_url)})
+
+    def _update(
+        self, asked: Asked, records: Collection, record_id: int, exchange: Exchange, now: float
+    ) -> Answer:
+        attributes = self._attributes(asked.body, records, record_id)
+        if isinstance(attributes, Answer):
+            return attributes
+        exchange.altered = len(records.update(record_id, attributes, now))
+        return self._one(200, records, record_id)
+
+    def _attributes(
+        self, body: bytes, records: Collection, record_id: int | None
+    ) -> dict[str, object] | Answer:
+        """The attributes that a document carries, or the refusal that it earns.
+
+        Args:
+          body: the document.
+          records: for what kind of record it is.
+          record_id: what its ``id`` must say, as a JSON integer; None for a new record.
+        """
+        kind = records.kind
+        try:
+            data = orjson.loads(body)["data"]
+            kind_given, attributes = data["type"], data.get("attributes", {})
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            return bad_request("The request body is not a JSON:API document of one resource.")
+        if kind_given != kind or not isinstance(attributes, dict):
+            return bad_request(f"Expected data.type to be '{kind}' and data.attributes an object.")
+        if record_id is not None and (type(data.get("id")) is not int or data["id"] != record_id):
+            return bad_request(f"Expected data.id to be the integer {record_id}, as in the path.")
+        fields, custom_fields = FIELDS[kind], self._custom_fields[kind]
+        problems: list[dict[str, object]] = []
+        for name, value in attributes.items():
+            custom = custom_fields.get(name)
+            if custom is not None:
+                problem = custom.refused(value)
+                attributes[name] = as_text(value)
+            elif name in fields:
+                problem = refused(fields[name], value)
+            else:
+                return bad_request(f"Unknown attribute '{name}'.")
+            if problem is not None:
+                problems.append(problem)
+        if kind == "account" and record_id is None and not attributes.get("name"):
+            problems.append(invalid("Name can't be blank.", "/data/attributes/name"))
+        if not problems and "emails" in attributes:
+            problems = _taken_emails(attributes["emails"], records, record_id)
+        return self._refusal(problems) if problems else attributes
+
+    def _refusal(self, problems: list[dict[str, object]]) -> Answer:
+        if self._vague_errors:
+            problems = [each | {"source": {"pointer": "/data"}} for each in problems]
+        return refusal(422, *problems)
+
+
+def _taken_emails(
+    emails: object, records: Collection, record_id: int | None
+) -> list[dict[str, object]]:
+    """A refusal for the first e-mail address that another prospect has."""
+    for email in emails if isinstance(emails, list) else []:
+        if records.owner_of(email) not in {None, record_id}:
+            detail = "A Contact with this email_hash already exists."
+            kind = "validationDuplicateValueError"
+            return [error(kind, "Validation Duplicate Value Error", detail, "/data")]
+    return []

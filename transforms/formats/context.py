@@ -1,0 +1,183 @@
+"""A block as it is being read: what is at hand, what was found, what was refused."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import orjson
+
+from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
+from transforms.formats.attribute_paths import ABSENT, Wanted, find
+from transforms.formats.validation import Refused, read_value
+
+MOST_OF_A_RECORD: Final = 16
+"""Dead letters one record can cause: each holds all of it, so the first few say enough."""
+
+MOST_OF_AN_ARRIVAL: Final = 1000
+"""Dead letters one array can cause; the last of them holds all of it."""
+
+PLACE_BITS: Final = 12
+"""Between two arrivals there is room for so many bits of elements, in their own order.
+
+The microsecond at which a message was published then fits into 63 bits until the year 2041.
+"""
+
+_NONE: Final = object()
+
+
+class Reading:
+    """One block's reading: the arrival at hand, and all that was found so far.
+
+    Attributes:
+      identity: the identityMap namespace whose id is the OutreachId.
+      published: the time of records that name none; None in a file.
+      memberships: those found so far, as are `attributes` and `dead_letters`.
+      arrival_id: of the arrival at hand, as is all that follows.
+      sequence: its place, or its element's, in the order of publication.
+      line: its number in its source.
+    """
+
+    __slots__ = (
+        "_block",
+        "_element",
+        "_first",
+        "_letters",
+        "_letters_of_arrival",
+        "_recorded_at",
+        "_segments",
+        "_text",
+        "_wanted",
+        "_whole",
+        "arrival_id",
+        "attributes",
+        "dead_letters",
+        "identity",
+        "line",
+        "memberships",
+        "published",
+        "sequence",
+    )
+
+    def __init__(self, block: Block, identity: str, wanted: Wanted, recorded_at: int) -> None:
+        self._block = block
+        self._wanted = wanted
+        self._recorded_at = recorded_at
+        self._segments: dict[str, str] = {}
+        self.identity = identity
+        self.published = block.published
+        self.memberships: list[MembershipChange] = []
+        self.attributes: list[AttributeChange] = []
+        self.dead_letters: list[DeadLetter] = []
+        self.arrival_id = ""
+        self.begin(block.line, block.position)
+
+    def begin(self, line: int, place: int) -> None:
+        """Moves on to the next arrival of the block, at its place among all."""
+        self.line = line
+        self.sequence = self._first = place << PLACE_BITS
+        self._letters_of_arrival = 0
+        self._whole = False
+
+    def hold(self, text: bytes, arrival_id: str, element: object = _NONE) -> None:
+        """Says what is being read now, for its changes' ids and its dead letters.
+
+        Args:
+          text: the arrival's bytes.
+          arrival_id: stable id for what these bytes say.
+          element: the one of an array that is being read, if the arrival is an array.
+        """
+        self._text = text
+        self.arrival_id = arrival_id
+        self._element = element
+        self._letters = 0
+
+    def step(self, index: int) -> None:
+        """Moves on to an element of the arrival: a later one is published later."""
+        self.sequence = self._first + index
+
+    def share(self, segment: str) -> str:
+        """An equal string that all memberships of the block share, to save memory."""
+        return self._segments.setdefault(segment, segment)
+
+    def add_attributes(
+        self, prospects: Sequence[int], places: Sequence[dict[str, Any]], time: int | None
+    ) -> None:
+        """Adds a change for each wanted attribute that is in one of the places."""
+        for source, path in self._wanted:
+            value = find(source, path, places)
+            if value is ABSENT:
+                continue
+            try:
+                text = read_value(value)
+            except Refused as refused:
+                self.refuse(refused, f"attribute {source}")
+                continue
+            for prospect in prospects:
+                self.attributes.append(
+                    AttributeChange(self.arrival_id, prospect, source, text, time, self.sequence)
+                )
+
+    def refuse(self, refused: Refused, where: str = "") -> None:
+        """Adds a dead letter for what is at hand; `where` is the place within it."""
+        self._letters += 1
+        if self._whole or self._letters > MOST_OF_A_RECORD:
+            return
+        self._letters_of_arrival += 1
+        if self._letters_of_arrival == MOST_OF_AN_ARRIVAL:
+            self._element = _NONE
+            self._whole = True
+        block = self._block
+        if block.message_id is None:
+            source = f"{block.source}:{self.line}"
+        else:
+            source = f"{block.source} message {block.message_id}"
+        self.dead_letters.append(
+            DeadLetter(
+                stage="parse",
+                reason=refused.reason,
+                detail=f"{where}: {refused.detail}" if where else refused.detail,
+                payload=self._payload(),
+                source=source,
+                http_status=None,
+                recorded_at=self._recorded_at,
+            )
+        )
+
+    def _payload(self) -> str:
+        text = self._text
+        if self._element is not _NONE:
+            try:
+                text = orjson.dumps(self._element)
+            except orjson.JSONEncodeError:
+                # orjson reads deeper than it writes. The letter holds the whole array
+                # instead, which covers whatever else is wrong in it.
+                self._whole = True
+        try:
+            return orjson.dumps(text.decode()).decode()
+        except UnicodeDecodeError:
+            return orjson.dumps({"base64": b64encode(text).decode()}).decode()
+
+
+class Format(Protocol):
+    """What a module of this package offers, so that the next format is one more module.
+
+    Attributes:
+      SHAPE: the format and the keys that tell it, as a person would write them.
+    """
+
+    SHAPE: str
+
+    def matches(self, record: dict[str, Any]) -> bool:
+        """Whether this object is of the format; it need not be a good one."""
+
+    def read(self, record: dict[str, Any], reading: Reading) -> bytes | None:
+        """Adds to the reading what the record holds.
+
+        Returns:
+          Another arrival, if this one only wraps it; that is then read in its place.
+
+        Raises:
+          Refused: nothing more of the record can be read.
+        """

@@ -1,0 +1,134 @@
+"""What every format checks alike: ids, segments, statuses, times, attribute values.
+
+Each function returns what it read or raises `Refused`, which costs only the part at hand.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from transforms.elements import STATUSES
+from transforms.text import nearest, shown
+from transforms.times import parse_time
+
+_STATUSES: Final = {status: status for status in STATUSES}
+_IDS_BELOW: Final = 2**63
+_EXACT_BELOW: Final = 2**53
+_LONGEST_ID: Final = 40
+_LONGEST_STATUS: Final = 40
+
+
+class Refused(Exception):  # noqa: N818 - a verdict on what arrived, not a fault of ours
+    """An arrival, or a part of it, that cannot be read.
+
+    Attributes:
+      reason: the dead letter's code.
+      detail: what was found, and what mends it.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+def read_outreach_id(value: object) -> int:
+    """An OutreachId: a positive integer below 2**63, as a number or a string of digits.
+
+    Raises:
+      Refused: ``identity_invalid``.
+    """
+    if type(value) is str and len(value) <= _LONGEST_ID and value.isascii() and value.isdigit():
+        number: object = int(value)
+    elif type(value) is float and value.is_integer() and value < _EXACT_BELOW:
+        number = int(value)  # as exporters write a column of integers that has gaps
+    else:
+        number = value
+    if type(number) is int and 0 < number < _IDS_BELOW:
+        return number
+    raise Refused(
+        "identity_invalid",
+        f"{shown(value)} is not an OutreachId; it must be a positive integer, as a number or a "
+        "string of digits",
+    )
+
+
+def read_segment(value: object) -> str:
+    """A segment's id: text that is not empty, or a number as text.
+
+    Raises:
+      Refused: ``unknown_shape``.
+    """
+    if type(value) is str and value:
+        return value
+    if type(value) is int:
+        return str(value)
+    raise Refused("unknown_shape", f"segment is {shown(value)}; it must be the audience's id")
+
+
+def read_status(value: object) -> str:
+    """A membership's status, exactly as it must be written.
+
+    Raises:
+      Refused: ``status_unknown``.
+    """
+    mend = ""
+    if type(value) is str:
+        status = _STATUSES.get(value)
+        if status is not None:
+            return status
+        mend = nearest(value[:_LONGEST_STATUS], STATUSES)
+    raise Refused(
+        "status_unknown", f"status {shown(value)} is not one of {', '.join(STATUSES)}{mend}"
+    )
+
+
+def read_instant(value: object, name: str, otherwise: int | None) -> int | None:
+    """The time under a key, or, where it is absent or null, that of records without one.
+
+    Raises:
+      Refused: ``time_invalid``.
+    """
+    if value is None:
+        return otherwise
+    try:
+        return parse_time(value)
+    except ValueError as error:
+        raise Refused("time_invalid", f"{name}: {error}") from None
+
+
+def read_object(value: object, name: str) -> dict[str, Any]:
+    """The object under a key; an empty one where it is absent or null.
+
+    Raises:
+      Refused: ``unknown_shape``.
+    """
+    if type(value) is dict:
+        return value
+    if value is None:
+        return {}
+    raise Refused("unknown_shape", f"{name} is {shown(value)}; it must be an object")
+
+
+def read_value(value: object) -> str:
+    """An attribute's value, a scalar or a list of them, as JSON text.
+
+    Raises:
+      Refused: ``value_invalid``: it is anything else, or an integer so large that reading
+        it lost digits.
+    """
+    for part in value if type(value) is list else (value,):
+        if isinstance(part, list | dict):
+            raise Refused(
+                "value_invalid",
+                f"{'its value' if part is value else 'its list'} "
+                f"{'is' if part is value else 'holds'} {shown(part)}; a field takes a string, "
+                "a number, true or false, null, or a list of these",
+            )
+        if type(part) is float and not -_IDS_BELOW < part < _IDS_BELOW:
+            raise Refused(
+                "value_invalid", f"{shown(part)} is too large to be exact; send it as a string"
+            )
+    return orjson.dumps(value).decode()

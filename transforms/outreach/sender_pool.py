@@ -1,0 +1,235 @@
+"""The desk: a worker's event loop, and the senders of all its users on it side by side.
+
+The one place where asynchronous code meets Beam's synchronous callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.grant import Allotment
+from transforms.elements import Outcome, Patch
+from transforms.errors import CredentialError
+from transforms.outreach.auth.credentials import Auth, Credential
+from transforms.outreach.backoff import Patience
+from transforms.outreach.client import OutreachClient, Timeouts
+from transforms.outreach.delivery import Delivery, Standing
+from transforms.outreach.read_before_write import Reading
+from transforms.outreach.sender import Sender
+
+READY_OUTCOMES = 50
+"""So many are handed on at once, at most, however fast they come: whoever notes them down must not
+be far behind what was sent."""
+TICK_SECONDS = 0.2
+"""How often outcomes are handed on, and standings told, while requests are under way."""
+GRACE_SECONDS = 7.0
+"""How long answers are awaited once a drain was asked for: ten seconds after they ask it to end,
+service managers and container runtimes kill a process, which has other things to end too."""
+
+Watch = Callable[[Sequence[Standing]], bool]
+"""Is told a few times a second what each user's sender is doing; True asks it to drain, and what
+is not answered `GRACE_SECONDS` later is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """An Outreach user: who it is, how it is authenticated, and what it may spend.
+
+    Attributes:
+      name: for receipts, metrics and logs.
+      auth: where its credential is read from.
+      budget: by default what Outreach documents, with a little left for the user's other tools.
+    """
+
+    name: str
+    auth: Auth
+    budget: BudgetTerms = field(default_factory=BudgetTerms)
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a user's sender did not get to.
+
+    Attributes:
+      user: the user's name.
+      patches: changes without an outcome.
+      paused: why the user was paused, if it was; else time was up, or it was drained.
+      held_until: seconds since the epoch before which the server wants nothing of this user's;
+        mostly in the past.
+    """
+
+    user: str
+    patches: Sequence[Patch]
+    paused: CredentialError | None
+    held_until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """What a worker keeps of a user from one delivery to the next."""
+
+    credential: Credential
+    patience: Patience
+    reading: Reading
+
+
+class Desk:
+    """Opens an event loop and an HTTP session, to be closed with `close`.
+
+    Args:
+      base_url: of the API, without a trailing slash.
+      delivery: how patches are sent.
+      clock: seconds since the epoch.
+      timeouts: of each request.
+
+    Attributes:
+      requests: sent by deliveries that have ended.
+      throttled: of them, those that were answered 429.
+      throttled_seconds: that these deliveries spent with work to send and nothing allowed.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        delivery: Delivery,
+        clock: Callable[[], float],
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._delivery = delivery
+        self._clock = clock
+        self._runner = asyncio.Runner()
+        self._client = OutreachClient(base_url, timeouts=timeouts)
+        self._known: dict[str, Acquaintance] = {}
+        self.requests = 0
+        self.throttled = 0
+        self.throttled_seconds = 0.0
+
+    def close(self) -> None:
+        """Closes the session and the loop."""
+        self._runner.run(self._client.close())
+        self._runner.close()
+
+    def held_until(self, user: str) -> float:
+        """Until when a user's requests are held back, as its server asked or for its trouble."""
+        known = self._known.get(user)
+        return -math.inf if known is None else known.patience.held_until
+
+    def trouble(self, user: str) -> str | None:
+        """What a user's requests meet where so many in a row meet trouble; None elsewhere."""
+        known = self._known.get(user)
+        return known.patience.held_for if known and known.patience.exhausted else None
+
+    def deliver(
+        self,
+        patches: Mapping[Access, Iterable[Patch]],
+        budgets: Mapping[str, Budget | Allotment],
+        watch: Watch | None = None,
+        until: float = math.inf,
+    ) -> Iterator[Outcome | Left]:
+        """Delivers each user's patches; blocks until each has ended.
+
+        Whoever does not read to the end gives up the rest: requests in flight are cancelled.
+
+        Args:
+          patches: by user.
+          budgets: by the user's name; spent and corrected in place.
+          watch: see `Watch`.
+          until: seconds since the epoch from which on no request is started.
+
+        Yields:
+          Each outcome soon after it is known, and at last what each user left undone, if any.
+        """
+        outcomes: list[Outcome] = []
+        full = asyncio.Event()
+
+        def emit(outcome: Outcome) -> None:
+            outcomes.append(outcome)
+            if len(outcomes) >= READY_OUTCOMES:
+                full.set()
+
+        senders = {access: self._sender(access, budgets[access.name], emit) for access in patches}
+
+        async def start() -> list[asyncio.Task[list[Patch]]]:
+            return [
+                asyncio.create_task(sender.deliver(patches[access], until))
+                for access, sender in senders.items()
+            ]
+
+        tasks = self._runner.run(start())
+        drained_at = math.inf
+        try:
+            ended = not tasks
+            while not ended:
+                ended = self._runner.run(_tick(tasks, full))
+                ready, outcomes[:] = list(outcomes), []
+                full.clear()
+                yield from ready
+                if watch is not None and watch([sender.standing() for sender in senders.values()]):
+                    drained_at = min(drained_at, self._clock())
+                    late = self._clock() - drained_at >= GRACE_SECONDS
+                    for sender in senders.values():
+                        sender.abandon() if late else sender.stop()
+        finally:
+            self._runner.run(_end(tasks))
+            for sender in senders.values():
+                self._count(sender.standing())
+        for (access, sender), task in zip(senders.items(), tasks, strict=True):
+            left = task.result()
+            if left:
+                held_until = self._known[access.name].patience.held_until
+                yield Left(access.name, left, sender.paused, held_until)
+
+    def _sender(
+        self, access: Access, budget: Budget | Allotment, emit: Callable[[Outcome], None]
+    ) -> Sender:
+        name = access.name
+        if name not in self._known:
+            self._known[name] = Acquaintance(
+                access.auth.credential(name, self._base_url),
+                Patience(self._delivery.in_flight),
+                Reading(),
+            )
+        known = self._known[name]
+        return Sender(
+            name,
+            self._client,
+            known.credential,
+            budget,
+            self._delivery,
+            emit,
+            self._clock,
+            patience=known.patience,
+            reading=known.reading,
+        )
+
+    def _count(self, standing: Standing) -> None:
+        self.requests += standing.requests
+        self.throttled += standing.throttled
+        self.throttled_seconds += standing.throttled_seconds
+
+
+async def _tick(tasks: Sequence[asyncio.Task[list[Patch]]], full: asyncio.Event) -> bool:
+    """Gives the tasks a moment; returns whether all have ended, raises what one raised."""
+    filling = asyncio.create_task(full.wait())
+    await asyncio.wait(
+        [filling, *(task for task in tasks if not task.done())],
+        timeout=TICK_SECONDS,
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    filling.cancel()
+    await asyncio.gather(filling, return_exceptions=True)
+    for task in tasks:
+        if task.done():
+            task.result()
+    return all(task.done() for task in tasks)
+
+
+async def _end(tasks: Sequence[asyncio.Task[list[Patch]]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,77 @@
+"""What patch counts, and what it says of patches that it did not get to send.
+
+Used by both expansions: bounded in `transforms.stages.patch`, unbounded in
+`transforms.stages.patch_stateful`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
+from apache_beam.metrics import Metrics
+
+from transforms.clock import micros
+from transforms.elements import DEFERRED, OUTCOMES, SUPERSEDED, Change, Outcome, Patch
+from transforms.outreach.sender_pool import Desk
+
+
+class Tally:
+    """This stage's counters: patches and changes in; changes out, by what became of them."""
+
+    def __init__(self) -> None:
+        self._in_patches = Metrics.counter("patch", "in-patches")
+        self._in_changes = Metrics.counter("patch", "in-changes")
+        self._out = {name: Metrics.counter("patch", f"out-{name}") for name in OUTCOMES}
+        self._out_kept = Metrics.counter("patch", "out-kept")
+        self._requests = Metrics.counter("patch", "requests")
+        self._throttled = Metrics.counter("patch", "throttled")
+        self._signal = ThrottlingSignaler(namespace="patch")
+        self._told = (0, 0, 0.0)
+
+    def begin(self, desk: Desk) -> None:
+        """What a desk spent before is not this stage's."""
+        self._told = (desk.requests, desk.throttled, desk.throttled_seconds)
+
+    def arrived(self, patches: Sequence[Patch]) -> None:
+        """Counts what is to be sent."""
+        self._in_patches.inc(len(patches))
+        self._in_changes.inc(sum(len(patch.changes) for patch in patches))
+
+    def each(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Counts outcomes on their way."""
+        for outcome in outcomes:
+            self._out[outcome.outcome].inc(len(outcome.changes))
+            yield outcome
+
+    def kept(self, patches: Sequence[Patch]) -> None:
+        """Counts changes that wait for a mended credential."""
+        self._out_kept.inc(sum(len(patch.changes) for patch in patches))
+
+    def desk(self, desk: Desk) -> None:
+        """Counts what a desk spent since it was last counted."""
+        requests, throttled, seconds = self._told
+        self._requests.inc(desk.requests - requests)
+        self._throttled.inc(desk.throttled - throttled)
+        # The name by which runners know waiting from load.
+        whole = int(desk.throttled_seconds - seconds)
+        self._signal.signal_throttled(whole)
+        # The part of a second that is left is told with the next.
+        self._told = (desk.requests, desk.throttled, seconds + whole)
+
+
+def deferred(
+    patches: Iterable[Patch],
+    now: float,
+    detail: str = "the job was drained before it could be sent",
+) -> Iterator[Outcome]:
+    """The outcome of what was not sent, as when the job was drained, if there is any."""
+    changes = [change for patch in patches for change in patch.changes]
+    if changes:
+        yield Outcome(DEFERRED, changes, micros(now), DEFERRED, detail)
+
+
+def superseded(changes: Sequence[Change], now: float) -> Iterator[Outcome]:
+    """The outcome of changes that were overtaken in the queue, if there are any."""
+    if changes:
+        yield Outcome(SUPERSEDED, changes, micros(now))

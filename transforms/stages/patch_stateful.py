@@ -1,0 +1,241 @@
+"""Pace: the unbounded half of patch, a user's queue and budget in the state of its key.
+
+Where there are several lanes, a user has as many keys, each with its share of the budget.
+
+Two timers take turns. `grant` debits the budget and sets patches aside; that is committed
+before `send` sends them. So a bundle that is run again repeats at most one turn's requests,
+and a budget once spent is never forgotten. No callback waits for the budget, or for a server
+that wants to be left alone.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.coders import BytesCoder, FloatCoder, StrUtf8Coder, VarIntCoder
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import (
+    BagRuntimeState,
+    BagStateSpec,
+    ReadModifyWriteRuntimeState,
+    ReadModifyWriteStateSpec,
+    RuntimeTimer,
+    TimerSpec,
+    on_timer,
+)
+from apache_beam.transforms.window import GlobalWindow
+from apache_beam.utils.timestamp import Timestamp
+
+from transforms.budget.budget import Budget
+from transforms.budget.grant import Allotment
+from transforms.budget.shards import key_of
+from transforms.coders import PatchCoder
+from transforms.elements import Outcome, Patch
+from transforms.outreach.send_queue import Queue
+from transforms.outreach.sender import Delivery
+from transforms.outreach.sender_pool import Access, Desk
+from transforms.stages.counters import Tally, deferred, superseded
+
+TURN_REQUESTS = 200
+"""Requests granted at a time: what Outreach answers in a few seconds."""
+SPARE_REQUESTS = 20
+"""Of them, so many more than there are patches: a refused one takes several to narrow down."""
+TURN_SECONDS = 10.0
+"""How long a turn starts requests, so that no callback holds a worker for long."""
+PROCESS = secrets.token_hex(8)
+"""Tells this process from the one that had a user's queue before it was lost."""
+PAUSED_SECONDS = 60.0
+"""How often a paused user's credential is tried again."""
+ANOTHER_LANE = "its user, or the lane that it waited in, is no more"
+"""Why a job defers what an earlier one with its state left under a key that it has not."""
+
+
+class PaceDoFn(beam.DoFn):
+    """Queues a user's patches and sends them turn by turn, as the budget allows.
+
+    Args:
+      base_url: of the API.
+      accesses: the users.
+      delivery: how patches are sent.
+      clock: seconds since the epoch; a runner's own may be virtual (Prism's is).
+    """
+
+    QUEUED = BagStateSpec("queued", PatchCoder())
+    GRANTED = BagStateSpec("granted", PatchCoder())
+    ALLOWED = ReadModifyWriteStateSpec("allowed", VarIntCoder())
+    BUDGET = ReadModifyWriteStateSpec("budget", BytesCoder())
+    AWAKE = ReadModifyWriteStateSpec("awake", FloatCoder())
+    WORKER = ReadModifyWriteStateSpec("worker", StrUtf8Coder())
+    GRANT = TimerSpec("grant", TimeDomain.REAL_TIME)
+    SEND = TimerSpec("send", TimeDomain.REAL_TIME)
+    WINDOW_ENDS = TimerSpec("window-ends", TimeDomain.WATERMARK)
+
+    def __init__(
+        self,
+        base_url: str,
+        accesses: Sequence[Access],
+        delivery: Delivery,
+        clock: Callable[[], float],
+    ) -> None:
+        self._base_url = base_url
+        lanes = delivery.lanes
+        self._accesses = {
+            key_of(access.name, lane, lanes): replace(
+                access, budget=replace(access.budget, lane=lane, lanes=lanes)
+            )
+            for access in accesses
+            for lane in range(lanes)
+        }
+        self._delivery = replace(delivery, in_flight=delivery.in_flight // lanes, lanes=1)
+        self._clock = clock
+        self._tally = Tally()
+
+    def setup(self) -> None:  # noqa: D102
+        self._desk = Desk(self._base_url, self._delivery, self._clock)
+
+    def teardown(self) -> None:  # noqa: D102
+        self._desk.close()
+
+    def process(  # noqa: D102
+        self,
+        keyed: tuple[str, Patch],
+        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        awake: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(AWAKE),
+        grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
+        window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
+    ) -> None:
+        key, patch = keyed
+        if key not in self._accesses:
+            raise KeyError(f"there is no user whose patches go by {key!r}")
+        self._tally.arrived([patch])
+        queued.add(patch)
+        window_ends.set(GlobalWindow().max_timestamp())
+        if awake.read() is None:
+            now = self._clock()
+            awake.write(now)
+            grant.set(Timestamp.of(now))
+
+    @on_timer(GRANT)
+    def grant(  # noqa: D102
+        self,
+        key: str = beam.DoFn.KeyParam,
+        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+        allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
+        spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
+        awake: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(AWAKE),
+        worker: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(WORKER),
+        grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
+        send: RuntimeTimer = beam.DoFn.TimerParam(SEND),
+        window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
+    ) -> Iterator[Any]:
+        access = self._accesses.get(key)
+        if access is None:
+            yield from self._leave(queued, granted, ANOTHER_LANE)
+            awake.clear()
+            return
+        now = self._clock()
+        awake.write(now)
+        queue = Queue()
+        # Those that wait for a time come first, so that what was merged into them waits too.
+        patches = sorted(queued.read(), key=_waits_for_its_time)
+        lost = [change for patch in patches for change in queue.add(patch)]
+        yield from self._tally.each(superseded(lost, now))
+        queued.clear()
+        again_at = queue.wake(now)
+        ready = queue.ready
+        requests = 0
+        if ready:
+            budget = _budget(access, spent)
+            turn = min(TURN_REQUESTS, ready + SPARE_REQUESTS)
+            # What a lost worker sent after its state was last kept shows in the next answer.
+            alone = budget.needs_probe(now) or worker.read() != PROCESS
+            requests, wait_seconds = budget.take(1 if alone else turn, now)
+            spent.write(budget.dump())
+            again_at = now + wait_seconds
+        for place, patch in enumerate(queue.clear(access.name)):  # what is ready comes first
+            (granted if place < min(ready, requests) else queued).add(patch)
+        if requests:
+            allowed.write(requests)
+            send.set(Timestamp.of(now))
+            return
+        if not ready:
+            awake.clear()  # What comes next is not to wait for what met trouble.
+        if again_at is not None:
+            grant.set(Timestamp.of(again_at))
+            window_ends.set(GlobalWindow().max_timestamp())
+
+    @on_timer(SEND)
+    def send(  # noqa: D102
+        self,
+        key: str = beam.DoFn.KeyParam,
+        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+        allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
+        spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
+        worker: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(WORKER),
+        grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
+        window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
+    ) -> Iterator[Any]:
+        access = self._accesses.get(key)
+        if access is None:
+            grant.set(Timestamp.of(self._clock()))
+            return
+        patches = list(granted.read())
+        if not patches:
+            return  # The window has ended meanwhile.
+        granted.clear()
+        budget = _budget(access, spent)
+        allotment = Allotment(budget, allowed.read() or 0)
+        again_at = self._clock()
+        for settled in self._desk.deliver(
+            {access: patches}, {access.name: allotment}, until=again_at + TURN_SECONDS
+        ):
+            if isinstance(settled, Outcome):
+                yield from self._tally.each([settled])
+                continue
+            for patch in settled.patches:
+                queued.add(patch)
+            again_at = max(again_at, settled.held_until)
+            if settled.paused is not None:
+                again_at = max(again_at, self._clock() + PAUSED_SECONDS)
+        worker.write(PROCESS)
+        self._tally.desk(self._desk)
+        allotment.close()
+        spent.write(budget.dump())
+        grant.set(Timestamp.of(again_at))
+        # Once more, for it may have fired while this was under way.
+        window_ends.set(GlobalWindow().max_timestamp())
+
+    @on_timer(WINDOW_ENDS)
+    def window_ends(  # noqa: D102
+        self,
+        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
+        grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
+    ) -> Iterator[Any]:
+        # Waiting for a spent budget, it would keep a drained job for an hour. Set rather than
+        # cleared: Prism fires a timer that is cleared, at once and again.
+        grant.set(Timestamp.of(self._clock()))
+        yield from self._leave(queued, granted)
+
+    def _leave(
+        self, queued: BagRuntimeState, granted: BagRuntimeState, *detail: str
+    ) -> Iterator[Any]:
+        left = [*granted.read(), *queued.read()]
+        granted.clear()
+        queued.clear()
+        yield from self._tally.each(deferred(left, self._clock(), *detail))
+
+
+def _budget(access: Access, spent: ReadModifyWriteRuntimeState) -> Budget:
+    dumped = spent.read()
+    return Budget(access.budget) if dumped is None else Budget.load(dumped, access.budget)
+
+
+def _waits_for_its_time(patch: Patch) -> bool:
+    return not patch.not_before
