@@ -126,6 +126,6 @@ class Halves:
 
 def _run(pipeline: beam.Pipeline, name: str, tray: Tray) -> Counts:
     with offered(name, tray):
-        result = pipeline.commands.run()
+        result = pipeline.run()
         result.wait_until_finish()
     return Counts.of(result)

@@ -122,7 +122,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         unhurried_gc(),
         failing_as_ours("the input is as it was"),
     ):
-        result = pipeline.commands.run()
+        result = pipeline.run()
         result.wait_until_finish()
     counts = Counts.of(result)
     summary = counts.summary(steady() - began, dry_run=asked.dry_run)

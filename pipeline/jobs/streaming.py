@@ -128,7 +128,7 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
     unharmed = f"what was not committed is still in {asked.subscription}"
     TAP.open()
     with failing_as_ours(unharmed):
-        result = pipeline.commands.run()
+        result = pipeline.run()
     if is_dataflow(options) or not has_workers_here(options):
         console.print(started(result))
         return None
