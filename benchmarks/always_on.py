@@ -22,7 +22,7 @@ from statistics import median, quantiles
 from benchmarks.job import Job, fill, running
 from benchmarks.measure import PROGRAM, Result, destination, replay, run, sandbox
 from pipeline.ledger.inbox import unread
-from pipeline.ledger.look import read_standing
+from pipeline.ledger.queries.snapshot_reader import read_snapshot
 from pipeline.ledger.store import looked_at
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
@@ -266,7 +266,7 @@ def taken_in(job: Job) -> bool:
 def spent(job: Job) -> bool:
     """Whether the budget is."""
     with looked_at(str(job.ledger)) as connection:
-        return all(not user.available for user in read_standing(connection, time.time()).users)
+        return all(not user.available for user in read_snapshot(connection, time.time()).users)
 
 
 def patched(server: Sandbox) -> dict[int, float]:

@@ -1,6 +1,6 @@
 """What is compared: how changes wait, and how requests are let go.
 
-Ours is the job's own code: `hold.release`, `Queue` and `Budget`. The others differ from it in
+Ours is the job's own code: `hold.release`, `SendQueue` and `Budget`. The others differ from it in
 one thing each.
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.rate_limits import RateLimits
 from transforms.elements import Change, Patch
-from transforms.outreach.responses import RateLimits
-from transforms.outreach.send_queue import Queue, Work
+from transforms.outreach.send_queue import SendQueue, Work
 
 
 class Limiter(Protocol):
@@ -62,13 +62,13 @@ class Waiting(Protocol):
     ready: int
 
     def add(self, patch: Patch) -> list[Change]:
-        """As of `Queue`."""
+        """As of `SendQueue`."""
 
     def take(self) -> Work:
-        """As of `Queue`."""
+        """As of `SendQueue`."""
 
     def done(self, work: Work) -> None:
-        """As of `Queue`."""
+        """As of `SendQueue`."""
 
 
 class InOrder:
@@ -83,12 +83,12 @@ class InOrder:
         return len(self._waiting)
 
     def add(self, patch: Patch) -> list[Change]:
-        """As of `Queue`; makes nothing superfluous."""
+        """As of `SendQueue`; makes nothing superfluous."""
         self._waiting.extend(patch.changes)
         return []
 
     def take(self) -> Work:
-        """As of `Queue`."""
+        """As of `SendQueue`."""
         change = self._waiting.popleft()
         return Work(change.outreach_id, [change])
 
@@ -116,7 +116,7 @@ class Policy:
     lanes: int = 1
 
 
-OURS = Policy("ours", Queue, Budget)
-LANES = Policy("ours, 16 lanes", Queue, Budget, lanes=16)
+OURS = Policy("ours", SendQueue, Budget)
+LANES = Policy("ours, 16 lanes", SendQueue, Budget, lanes=16)
 EACH = Policy("a PATCH a change", InOrder, Budget, hold_seconds=None)
-SMOOTHED = Policy("ours, smoothed", Queue, Smoothed)
+SMOOTHED = Policy("ours, smoothed", SendQueue, Smoothed)

@@ -11,12 +11,12 @@ from apache_beam.coders import Coder, FloatCoder, StrUtf8Coder
 
 from tests.support.trace import segments
 from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.rate_limits import RateLimits
 from transforms.coders import ChangeCoder, KnownCoder, PatchCoder
 from transforms.elements import Block, Change, Patch
 from transforms.fold import Known
 from transforms.mapping import Audience, Mapping, OutreachUser, Plan
-from transforms.outreach.responses import RateLimits
-from transforms.outreach.send_queue import Queue
+from transforms.outreach.send_queue import SendQueue
 from transforms.stages.coalesce_stateful import release
 from transforms.stages.parse import parse
 
@@ -98,7 +98,7 @@ def turn_seconds(waiting: int, audiences: int) -> float:
     best = math.inf
     for _ in range(3):
         began = time.process_time()
-        queue = Queue()
+        queue = SendQueue()
         for patch in map(coder.decode, bag):
             queue.add(patch)
         bag = list(map(coder.encode, queue.clear("ops")))

@@ -18,10 +18,10 @@ from benchmarks.scale.freshness import Freshness
 from benchmarks.scale.policies import Limiter, Policy, Waiting
 from benchmarks.scale.traffic import Arrival
 from transforms.budget.budget import BudgetTerms
+from transforms.budget.rate_limits import RateLimits
 from transforms.budget.shards import lane_of
 from transforms.elements import Change, Patch
 from transforms.fold import Known
-from transforms.outreach.responses import RateLimits
 from transforms.outreach.send_queue import Work
 from transforms.stages.coalesce_stateful import release
 

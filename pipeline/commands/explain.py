@@ -11,12 +11,11 @@ import orjson
 from rich.console import Console
 
 from pipeline.console.exit_status import DONE, failing_plainly
-from pipeline.console.flags import flag
-from pipeline.ledger.look import audience_names
-from pipeline.ledger.queries.prospect import Due, Ended, Field, read_past
+from pipeline.console.flags import PROSPECT, flag
+from pipeline.console.formatting import duration
+from pipeline.ledger.queries.prospect import EndedChange, FieldHistory, WaitingChange, read_past
+from pipeline.ledger.queries.snapshot_reader import audience_names
 from pipeline.ledger.store import looked_at
-from pipeline.monitoring.status_view import duration
-from pipeline.prospect_id import PROSPECT
 from transforms.times import format_time
 
 _SHOWN = 10
@@ -45,7 +44,9 @@ def explain_command(outreach_id: int, ledger: str, json: bool) -> None:
     raise SystemExit(DONE)
 
 
-def as_json(outreach_id: int, fields: list[Field], names: Mapping[str, str]) -> dict[str, Any]:
+def as_json(
+    outreach_id: int, fields: list[FieldHistory], names: Mapping[str, str]
+) -> dict[str, Any]:
     """One object; every time is RFC 3339 or null, every value as Outreach has it."""
     return {
         "outreach_id": outreach_id,
@@ -54,11 +55,11 @@ def as_json(outreach_id: int, fields: list[Field], names: Mapping[str, str]) -> 
     }
 
 
-def _field(one: Field, names: Mapping[str, str]) -> dict[str, Any]:
+def _field(one: FieldHistory, names: Mapping[str, str]) -> dict[str, Any]:
     value, set_by = one.value, one.set_by
     if set_by is None and value is not None:
         # Its receipt is no longer kept; the rest of it is still known.
-        blank = Ended._make([None] * len(Ended._fields))
+        blank = EndedChange._make([None] * len(EndedChange._fields))
         kept = {key: getattr(value, key) for key in ("change_id", "segment", "value", "event_time")}
         set_by = blank._replace(**kept)
     return {
@@ -75,7 +76,7 @@ def _field(one: Field, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def explained(
-    outreach_id: int, fields: list[Field], names: Mapping[str, str], now: float
+    outreach_id: int, fields: list[FieldHistory], names: Mapping[str, str], now: float
 ) -> Iterator[str]:
     """Lines for a person; `now` in seconds since the epoch."""
     if not fields:
@@ -97,7 +98,7 @@ def explained(
             yield f"  and {len(one.others) - _SHOWN:,} older ones; --json has all"
 
 
-def _value(one: Field) -> Iterator[str]:
+def _value(one: FieldHistory) -> Iterator[str]:
     if one.value is None:
         yield "  value: not known; nothing was delivered, or the last time is long ago"
         return
@@ -114,7 +115,7 @@ def _value(one: Field) -> Iterator[str]:
         yield f"  last confirmed: {format_time(one.value.heard_at)}"
 
 
-def _waiting(due: Due, now: float) -> str:
+def _waiting(due: WaitingChange, now: float) -> str:
     age = duration(now - due.received_at / 1e6)
     state = "its audience is held" if due.held else f"for user {due.user}"
     if not due.held and due.due_at is not None and due.due_at / 1e6 > now:
@@ -122,7 +123,7 @@ def _waiting(due: Due, now: float) -> str:
     return f"{due.value} since {age}, {state}; {_origin(due)}"
 
 
-def _other(one: Ended) -> str:
+def _other(one: EndedChange) -> str:
     answer = f"answered {one.http_status}" if one.http_status is not None else ""
     sent = " ".join(part for part in (f"by {one.user}" if one.user else "", answer) if part)
     why = f": {one.reason}" + (f" ({one.detail})" if one.detail else "") if one.reason else ""
@@ -131,7 +132,7 @@ def _other(one: Ended) -> str:
     )
 
 
-def _origin(one: Ended | Due) -> str:
+def _origin(one: EndedChange | WaitingChange) -> str:
     segment = "" if one.segment is None else f" of segment {one.segment}"
     time = (
         "without a time" if one.event_time is None else f"event time {format_time(one.event_time)}"
@@ -139,12 +140,12 @@ def _origin(one: Ended | Due) -> str:
     return f"change {one.change_id}{segment}, {time}"
 
 
-def _audience(one: Field, names: Mapping[str, str]) -> str | None:
+def _audience(one: FieldHistory, names: Mapping[str, str]) -> str | None:
     found = one.waiting or one.value or one.others[0]
     return None if found.segment is None else names.get(found.segment, found.segment)
 
 
-def _row(one: Ended | Due) -> dict[str, Any]:
+def _row(one: EndedChange | WaitingChange) -> dict[str, Any]:
     row = one._asdict()
     for key, value in row.items():
         if key == "value":

@@ -10,11 +10,9 @@ import click
 from rich.console import Console
 
 from pipeline.console.exit_status import DONE, FAILED, failing_plainly
-from pipeline.console.flags import flag
-from pipeline.ledger.beside import amended, owner
+from pipeline.console.flags import PROSPECT, flag
 from pipeline.ledger.erasure import TABLES, forget, is_pending, messages_to_come, scrub
-from pipeline.ledger.store import owned, transaction
-from pipeline.prospect_id import PROSPECT
+from pipeline.ledger.store import amended, owned, owner, transaction
 
 WAIT_SECONDS = 60.0
 """How long a job that runs may take to end what it has under way for a prospect."""

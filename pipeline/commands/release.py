@@ -9,9 +9,8 @@ from rich.console import Console
 
 from pipeline.console.exit_status import DONE, failing_plainly
 from pipeline.console.flags import flag
-from pipeline.ledger.beside import amended
 from pipeline.ledger.guard import holds, release
-from pipeline.ledger.store import transaction
+from pipeline.ledger.store import amended, transaction
 from transforms.clock import micros
 from transforms.errors import ConfigurationError
 from transforms.text import listed

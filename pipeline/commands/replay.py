@@ -21,7 +21,7 @@ from pipeline.io.scratch import command_again, scratch
 from transforms.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from pipeline.jobs.batch import Finished
+    from pipeline.jobs.report import RunResult
 
 
 @click.command("replay", cls=BeamCommand)
@@ -115,7 +115,7 @@ def replay_command(
     raise SystemExit(exit_status(finished))
 
 
-def exit_status(finished: Finished) -> int:
+def exit_status(finished: RunResult) -> int:
     """The status that a finished run calls for; see `pipeline.console.exit_status`."""
     if finished.interrupted:
         return FAILED

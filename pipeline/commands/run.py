@@ -19,7 +19,7 @@ from transforms.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pipeline.jobs.always_on import AlwaysOn
-    from pipeline.jobs.batch import Finished
+    from pipeline.jobs.report import RunResult
     from pipeline.jobs.streaming import Streaming
 
 
@@ -92,7 +92,7 @@ def run_command(
             here={"ledger": ledger, "metrics_port": metrics_port, "dry_run": dry_run or None},
             elsewhere={"deferred": deferred},
         )
-        finished: Finished | None
+        finished: RunResult | None
         asked: AlwaysOn | Streaming
         if runner is None:
             if ledger is None and not dry_run:
@@ -132,7 +132,7 @@ def run_command(
     raise SystemExit(DEAD_LETTERS if drained else DONE)
 
 
-def _stream(plan: Destination, asked: Streaming, runner: str, console: Console) -> Finished | None:
+def _stream(plan: Destination, asked: Streaming, runner: str, console: Console) -> RunResult | None:
     from pipeline.jobs.dataflow import check_credentials, submitting  # noqa: PLC0415 - as above
     from pipeline.jobs.streaming import run_streaming  # noqa: PLC0415 - as above
 

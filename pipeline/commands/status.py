@@ -15,11 +15,9 @@ from rich.live import Live
 
 from pipeline.console.exit_status import DONE, failing_plainly
 from pipeline.console.flags import flag
-from pipeline.ledger.beside import owner
-from pipeline.ledger.look import read_standing
-from pipeline.ledger.store import looked_at
-from pipeline.monitoring.status_view import page
-from pipeline.standing_json import Seen, as_json
+from pipeline.ledger.queries.snapshot_reader import read_snapshot
+from pipeline.ledger.store import looked_at, owner
+from pipeline.monitoring.status_view import StatusData, as_json, page
 from transforms.errors import ConfigurationError
 
 REFRESH_SECONDS = 2.0
@@ -58,9 +56,9 @@ def show(ledger: str, connection: sqlite3.Connection, *, json: bool, watch: bool
     file = Path(ledger).resolve()
     log = file.with_name(f"{file.name}-wal")
 
-    def look() -> Seen:
-        return Seen(
-            read_standing(connection, time.time()),
+    def look() -> StatusData:
+        return StatusData(
+            read_snapshot(connection, time.time()),
             ledger,
             owner(ledger),
             file.stat().st_size,

@@ -15,7 +15,7 @@ from pipeline.console.flags import flag
 from pipeline.destination.file import DestinationError, destination_schema, load_destination
 from pipeline.io.scratch import scratch
 from pipeline.preflight.lint import suspicions
-from pipeline.preflight.report import Verdict, as_json, tell
+from pipeline.preflight.report import PreflightReport, as_json, tell
 from transforms.errors import ConfigurationError
 
 
@@ -63,9 +63,9 @@ def validate_command(
         raise SystemExit(WRONG)
 
 
-def examine(path: str) -> Verdict:
+def examine(path: str) -> PreflightReport:
     """Reads the destination file and looks for its credentials; sends nothing."""
-    verdict = Verdict()
+    verdict = PreflightReport()
     try:
         verdict.destination = load_destination(path)
         verdict.warnings = suspicions(verdict.destination)
@@ -75,10 +75,10 @@ def examine(path: str) -> Verdict:
     return verdict
 
 
-def examine_live(verdict: Verdict) -> None:
+def examine_live(verdict: PreflightReport) -> None:
     """Asks Outreach about a destination that could be read, in a few requests a user."""
     # The client and the sandbox's counterpart of it take a while to import.
-    from pipeline.live import look  # noqa: PLC0415
+    from pipeline.preflight.live_checks import look  # noqa: PLC0415
     from transforms.clock import steady  # noqa: PLC0415
 
     destination = verdict.destination
@@ -99,7 +99,7 @@ def examine_live(verdict: Verdict) -> None:
         verdict.errors.append(destination.refusal(findings.errors))
 
 
-def examine_input(verdict: Verdict, files: Sequence[str]) -> None:
+def examine_input(verdict: PreflightReport, files: Sequence[str]) -> None:
     """Counts what it would take to deliver some files.
 
     Raises:

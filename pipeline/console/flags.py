@@ -167,3 +167,22 @@ def beam_flags() -> dict[str, bool]:
         for action in parser._actions  # noqa: SLF001 - argparse has no public list
         for spelling in action.option_strings
     }
+
+
+class ProspectId(click.IntRange):
+    """A positive integer, as Outreach numbers its prospects."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401 - as click has it
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> int:
+        """The number; fails for what is none, and says what one is."""
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            self.fail(f"{value!r} is no OutreachId, which is a positive whole number", param, ctx)
+
+
+PROSPECT = ProspectId(min=1, max=2**63 - 1)

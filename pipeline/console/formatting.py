@@ -31,3 +31,17 @@ def print_rows(
         table.add_row(*map(escape, row))
     console.print(title)
     console.print(table)
+
+
+def duration(seconds: float) -> str:
+    """A span in its two largest units, such as ``3 h 12 min``."""
+    whole = max(0, round(seconds))
+    for size, name, part, part_name in (
+        (86_400, "d", 3600, "h"),
+        (3600, "h", 60, "min"),
+        (60, "min", 1, "s"),
+    ):
+        if whole >= size:
+            rest = whole % size // part
+            return f"{whole // size} {name}" + (f" {rest} {part_name}" if rest else "")
+    return f"{whole} s"

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from transforms.clock import steady
-from transforms.outreach.sender import Standing
+from transforms.outreach.sender import UserProgress
 
 PLAIN_EVERY_SECONDS = 15.0
 """How often a line is printed where standard error is no terminal."""
@@ -30,18 +30,18 @@ class Board:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._standings: Sequence[Standing] = ()
+        self._standings: Sequence[UserProgress] = ()
         self._ended = 0
         self._drain = False
         self.beyond: Mapping[str, int] = {}
 
-    def tell(self, standings: Sequence[Standing]) -> bool:
+    def tell(self, standings: Sequence[UserProgress]) -> bool:
         """Takes the newest standings; returns whether to drain."""
         with self._lock:
             self._standings = standings
             return self._drain
 
-    def rest(self, standings: Sequence[Standing]) -> None:
+    def rest(self, standings: Sequence[UserProgress]) -> None:
         """No sender is at work; the standings say what is waited for."""
         with self._lock:
             self._ended += sum(standing.ended for standing in self._standings)
@@ -91,7 +91,7 @@ class Board:
         return " · ".join(_describe(standing, several) for standing in standings)
 
 
-def _describe(standing: Standing, several: bool) -> str:
+def _describe(standing: UserProgress, several: bool) -> str:
     name = f"{standing.user}: " if several else ""
     if standing.waits_for == "budget":
         state = (
@@ -124,12 +124,12 @@ def fresh_board() -> Board:
     return board
 
 
-def watch(standings: Sequence[Standing]) -> bool:
+def watch(standings: Sequence[UserProgress]) -> bool:
     """Tells the process's board; picklable by name, for `PatchProspects`."""
     return board.tell(standings)
 
 
-def rest(standings: Sequence[Standing]) -> None:
+def rest(standings: Sequence[UserProgress]) -> None:
     """Tells the process's board what is waited for, with no sender at work."""
     board.rest(standings)
 

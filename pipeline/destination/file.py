@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pipeline.destination.cross_checks import contradictions, secrets_written
 from pipeline.destination.error_text import RefusalError, problems_of, shown
 from pipeline.destination.mapping import Attribute, Audience
+from pipeline.destination.secrets import from_variable_or_file, private_key
 from pipeline.destination.sections import (
     Alerts,
     BearerAuth,
@@ -29,8 +30,7 @@ from pipeline.destination.sections import (
 )
 from pipeline.destination.types import Line
 from pipeline.destination.yaml_reader import Document, Problem, read_yaml, spell
-from transforms.errors import ActivationError, ConfigurationError
-from transforms.outreach.auth.token_store import open_store
+from transforms.errors import ConfigurationError
 
 LARGEST_BYTES: Final = 1_048_576
 """A file larger than this is taken for something else, such as the input."""
@@ -122,11 +122,11 @@ class Destination(Section):
         for n, user in enumerate(self.users):
             match user.auth:
                 case BearerAuth(token_env=variable, token_file=file):
-                    key, reading = _either("token", variable, file, environ)
+                    key, reading = from_variable_or_file("token", variable, file, environ)
                 case OAuth(client_secret_env=variable, client_secret_file=file):
-                    key, reading = _either("client_secret", variable, file, environ)
+                    key, reading = from_variable_or_file("client_secret", variable, file, environ)
                 case S2SAuth(private_key_file=file):
-                    key, reading = "private_key_file", _private_key(file)
+                    key, reading = "private_key_file", private_key(file)
             if isinstance(reading, SecretStr):
                 found[user.name] = reading
             else:
@@ -226,46 +226,3 @@ def _remote(path: str) -> bytes:
             return file.read(LARGEST_BYTES + 1)
     except Exception as error:  # each filesystem has exceptions of its own
         raise ConfigurationError(f"{path}: cannot be read ({error})") from error
-
-
-def _variable(name: str, environ: Mapping[str, str]) -> SecretStr | str:
-    """The variable's value, or what is wrong with it."""
-    value = environ.get(name)
-    if value is None:
-        return f"the environment variable {name} is not set; set it before starting"
-    if not value.strip():
-        return f"the environment variable {name} is empty; set it before starting"
-    return SecretStr(value.strip())
-
-
-def _either(
-    key: str, variable: str | None, file: str | None, environ: Mapping[str, str]
-) -> tuple[str, SecretStr | str]:
-    """The key by which a secret is given, and the secret, or what is wrong with it."""
-    if file is None:
-        return f"{key}_env", _variable(variable or "", environ)
-    reading = _stored(file, "secret", "put it there")
-    if isinstance(reading, SecretStr) and not reading.get_secret_value().strip():
-        reading = f"the secret is empty ({file}); put it there"
-    elif isinstance(reading, SecretStr):
-        reading = SecretStr(reading.get_secret_value().strip())
-    return f"{key}_file", reading
-
-
-def _stored(path: str, what: str, remedy: str) -> SecretStr | str:
-    """The text of a file or of a secret of Secret Manager, or what is wrong with it."""
-    try:
-        return SecretStr(open_store(path).read().decode("ascii"))
-    except ActivationError as error:
-        return f"the {what} cannot be read ({path}); {error}"
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        return f"the {what} cannot be read ({path}: {reason}); {remedy}"
-
-
-def _private_key(path: str) -> SecretStr | str:
-    """The key in PEM, or what is wrong with it."""
-    reading = _stored(path, "private key", "put the app's key there")
-    if isinstance(reading, SecretStr) and "PRIVATE KEY-----" not in reading.get_secret_value():
-        return f"the file holds no private key ({path}); it begins with -----BEGIN PRIVATE KEY-----"
-    return reading

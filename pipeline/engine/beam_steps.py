@@ -7,16 +7,17 @@ remembers (`pipeline.ledger.waiting`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.pvalue import PBegin, PCollection
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.graph import Activation
-from pipeline.handover import Given, Put, Tray, offered
 from pipeline.summary import Counts
 from transforms.elements import Block, Change, DeadLetter, Outcome, Patch
 from transforms.mapping import Plan
@@ -52,7 +53,7 @@ class OnceBuilt(FnApiRunner):
 
 
 @dataclass(slots=True)
-class Arrived:
+class IntakeResult:
     """What an intake gave.
 
     Attributes:
@@ -77,7 +78,7 @@ class Arrived:
         return [change for block in self.blocks for change in block]
 
 
-class Halves:
+class BeamSteps:
     """Both halves, built once and run many times: to build one takes longer than to run it.
 
     Args:
@@ -104,10 +105,10 @@ class Halves:
         if sent.kept is not None:
             sent.kept | "Kept" >> Put(DELIVERY, "kept")
 
-    def take_in(self, blocks: Sequence[Block]) -> Arrived:
+    def take_in(self, blocks: Sequence[Block]) -> IntakeResult:
         """Runs the first over blocks."""
-        arrived = Arrived()
-        arrived.counts = _run(self._intake, INTAKE, Tray(blocks, arrived.put))
+        arrived = IntakeResult()
+        arrived.counts = _run(self._intake, INTAKE, StepIO(blocks, arrived.put))
         return arrived
 
     def deliver(
@@ -121,11 +122,103 @@ class Halves:
           put: is called with each result as it is known, on a thread of the run's: ``outcome``
             or ``kept``, and the result.
         """
-        return _run(self._delivery, DELIVERY, Tray(patches, put, outlet))
+        return _run(self._delivery, DELIVERY, StepIO(patches, put, outlet))
 
 
-def _run(pipeline: beam.Pipeline, name: str, tray: Tray) -> Counts:
-    with offered(name, tray):
+def _run(pipeline: beam.Pipeline, name: str, step_io: StepIO) -> Counts:
+    with offer_step_io(name, step_io):
         result = pipeline.run()
         result.wait_until_finish()
     return Counts.of(result)
+
+
+_trays: dict[str, StepIO] = {}
+
+
+@dataclass(slots=True)
+class StepIO:
+    """What one run is given, and takes its results to.
+
+    Attributes:
+      given: elements of its source.
+      put: is called with the kind and the value of each result, on a thread of the run's.
+      outlet: of its patch stage; None where it has none.
+    """
+
+    given: Sequence[Any]
+    put: Callable[[str, Any], None]
+    outlet: Outlet | None = None
+
+
+@contextmanager
+def offer_step_io(name: str, step_io: StepIO) -> Iterator[None]:
+    """Offers a tray to the stages of a run under a name, for as long as the block lasts."""
+    _trays[name] = step_io
+    try:
+        yield
+    finally:
+        del _trays[name]
+
+
+@dataclass
+class Given(beam.PTransform):
+    """The source of a run: what its tray gives."""
+
+    step_io: str
+    element: type
+
+    def expand(self, begin: PBegin) -> PCollection[Any]:
+        """PBegin to a collection of the tray's elements."""
+        return (
+            begin
+            | "Once" >> beam.Impulse()
+            | "Give" >> beam.ParDo(GiveDoFn(self.step_io)).with_output_types(self.element)
+        )
+
+
+class GiveDoFn(beam.DoFn):
+    """See `Given`."""
+
+    def __init__(self, step_io: str) -> None:
+        self._tray = step_io
+
+    def process(self, impulse: bytes) -> Iterator[Any]:  # noqa: D102
+        del impulse
+        yield from _trays[self._tray].given
+
+
+@dataclass
+class Put(beam.PTransform):
+    """The end of a run: takes each result to its tray, under a kind."""
+
+    step_io: str
+    kind: str
+
+    def expand(self, results: PCollection[Any]) -> PCollection[Any]:
+        """Any collection to nothing."""
+        return results | beam.ParDo(PutDoFn(self.step_io, self.kind))
+
+
+class PutDoFn(beam.DoFn):
+    """See `Put`."""
+
+    def __init__(self, step_io: str, kind: str) -> None:
+        self._tray = step_io
+        self._kind = kind
+
+    def process(self, result: Any) -> None:  # noqa: ANN401, D102
+        _trays[self._tray].put(self._kind, result)
+
+
+@dataclass(frozen=True)
+class StepOutlet:
+    """The outlet of a tray, for `PatchProspects.outlet`."""
+
+    step_io: str
+
+    def __call__(self) -> Outlet:
+        """The outlet, which outlives the run."""
+        outlet = _trays[self.step_io].outlet
+        if outlet is None:
+            raise LookupError(f"tray {self.step_io} has no outlet")
+        return outlet

@@ -6,10 +6,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.destination.file import Destination
 from pipeline.ledger import history
-from pipeline.ledger.upkeep import shrink
+from pipeline.ledger.guard import GuardTerms, end_waves
+from pipeline.ledger.store import shrink, transaction
+from pipeline.monitoring.alerts import Alerts
+from pipeline.monitoring.health import Health
+from pipeline.monitoring.webhook import Webhook
 from transforms.clock import micros
 
 PRUNE_SECONDS = 600.0
@@ -19,7 +24,7 @@ TIDY_SECONDS = 10.0
 
 
 @dataclass(slots=True)
-class Housekeeping:
+class Pruning:
     """Keeps a ledger small.
 
     Attributes:
@@ -69,3 +74,54 @@ class Housekeeping:
             micros(now - delivery.remember_days * 86400.0),
             self.targets,
         )
+
+
+UPKEEP_SECONDS = 60.0
+"""How often released audiences and the size of the file are looked after."""
+
+
+@dataclass(slots=True)
+class Maintenance:
+    """Tells people what needs one, ends releases, and gives disk back.
+
+    Attributes:
+      connection: to the ledger, of the thread that calls `look`.
+      guard: when audiences are held.
+      alerts: who is told.
+      health: is told that the loop came round.
+      clock: seconds since the epoch.
+    """
+
+    connection: sqlite3.Connection
+    guard: GuardTerms
+    alerts: Alerts
+    health: Health
+    clock: Callable[[], float]
+    _kept_up_at: float = 0.0
+
+    @classmethod
+    def over(
+        cls,
+        connection: sqlite3.Connection,
+        ledger: str,
+        destination: Destination,
+        guard: GuardTerms,
+        health: Health,
+    ) -> Maintenance:
+        """A lookout over a ledger, that tells whom a destination says."""
+        url = destination.alerts.webhook
+        webhook = None if url is None else Webhook(url)
+        path = str(Path(ledger).absolute())  # Whoever reads a message stands elsewhere.
+        alerts = Alerts(connection, path, destination.name, webhook, health.clock)
+        return cls(connection, guard, alerts, health, health.clock)
+
+    def look(self) -> None:
+        """To be called whenever the loop comes round with everything committed."""
+        now = self.clock()
+        self.health.turned()
+        if now - self._kept_up_at >= UPKEEP_SECONDS:
+            with transaction(self.connection):
+                end_waves(self.connection, self.guard, micros(now))
+            if not shrink(self.connection):
+                self._kept_up_at = now
+        self.alerts.check()

@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from pipeline.engine.user_schedule import Account
+from pipeline.engine.user_schedule import UserSchedule
 from pipeline.ledger import history, queue
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
 from transforms.elements import Outcome
-from transforms.outreach.delivery import Standing
+from transforms.outreach.delivery import UserProgress
 from transforms.outreach.sender_pool import Watch
 from transforms.stages.patch import Kept
 
@@ -24,7 +24,7 @@ COMMIT_OUTCOMES = 200
 COMMIT_SECONDS = 0.25
 
 
-class Turn:
+class OutcomeCommitter:
     """Takes what a run of delivery brings, and commits it a few at a time.
 
     Where the disk refuses, what came is kept, the senders are asked to drain, and `settle` is to
@@ -45,13 +45,13 @@ class Turn:
     def __init__(
         self,
         ledger: sqlite3.Connection,
-        accounts: Sequence[Account],
+        accounts: Sequence[UserSchedule],
         clock: Callable[[], float],
         watch: Watch | None,
         committed: Callable[[], None],
     ) -> None:
         self._ledger = ledger
-        self._accounts = accounts
+        self._schedules = accounts
         self._clock = clock
         self._watch = watch
         self._committed = committed
@@ -72,7 +72,7 @@ class Turn:
         if len(self._pending) >= COMMIT_OUTCOMES:
             self._commit()
 
-    def watch(self, standings: Sequence[Standing]) -> bool:
+    def watch(self, standings: Sequence[UserProgress]) -> bool:
         """Commits what has waited long enough, and asks the job whether to drain."""
         if self._clock() - self._committed_at >= COMMIT_SECONDS:
             self._commit()
@@ -95,8 +95,8 @@ class Turn:
             history.add_totals(self._ledger, self._totals)
             for kept in self.kept:
                 queue.postpone(self._ledger, kept.patches)
-            for account in self._accounts:
-                account.save(now)
+            for schedule in self._schedules:
+                schedule.save(now)
         self._pending = []
         self._totals = {}
         self._committed()

@@ -12,7 +12,7 @@ from pathlib import Path
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.io.pubsub_publisher import Publisher
-from pipeline.io.sinks import is_local, is_topic, prepare
+from pipeline.io.targets import is_local, is_topic, prepare
 from pipeline.ledger.outbox import Kind, Output
 from transforms.errors import ActivationError, ConfigurationError
 

@@ -16,7 +16,7 @@ from google.cloud import pubsub_v1
 
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, receive
 from pipeline.ledger.store import connect
-from pipeline.monitoring.connectivity import Reach
+from pipeline.monitoring.connectivity import Connectivity
 from transforms.clock import micros, steady
 from transforms.errors import ActivationError, ConfigurationError
 
@@ -66,7 +66,7 @@ class Subscription:
         self._pull: Future[Any] | None = None
         self._writer = threading.Thread(target=self._write, name="inbox", daemon=True)
         self._broken: Exception | None = None
-        self._reach = Reach("Pub/Sub", steady, arrived)
+        self._reach = Connectivity("Pub/Sub", steady, arrived)
         self.messages = 0
 
     def open(self) -> None:

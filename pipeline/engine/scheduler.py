@@ -8,120 +8,81 @@ anywhere between two commits.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
-from pipeline.engine.beam_steps import DELIVERY, Halves
-from pipeline.engine.outcome_committer import Turn
-from pipeline.engine.user_schedule import Account, Advance
-from pipeline.handover import OutletOf
-from pipeline.ledger import erasure, guard, history, inbox, queue, waiting
-from pipeline.ledger import users as accounts
-from pipeline.ledger.guard import GuardTerms
+from pipeline.engine.beam_steps import DELIVERY, BeamSteps, StepOutlet
+from pipeline.engine.config import PATCHES_LEAST, PATCHES_MOST, EngineConfig
+from pipeline.engine.outcome_committer import OutcomeCommitter
+from pipeline.engine.user_schedule import UserSchedule, WriteAheadGrant
+from pipeline.ledger import erasure, guard, history, inbox, queue, users, waiting
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
 from pipeline.ledger.store import transaction
 from transforms import mapping
-from transforms.clock import micros, steady
+from transforms.clock import micros
 from transforms.elements import Block
 from transforms.outreach.backoff import HOLD_MOST_SECONDS
-from transforms.outreach.delivery import Standing
+from transforms.outreach.delivery import UserProgress
 from transforms.outreach.read_before_write import READ_LEAST
-from transforms.outreach.sender import Delivery
-from transforms.outreach.sender_pool import Access, Desk, Watch
+from transforms.outreach.sender_pool import SenderPool
 from transforms.stages.patch import Outlet, PatchProspects, Rehearse
 
 ARRIVALS = 20_000
 """Messages taken in between two turns, at most."""
-TURN_SECONDS = 5.0
-"""What a turn aims to take where something may arrive meanwhile, which waits for its end."""
-PATCHES_LEAST = 600
-"""Prospects of a turn, where so many are due: as many as one request reads."""
-PATCHES_MOST = 40_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What a loop does.
-
-    Attributes:
-      plan: what goes where.
-      base_url: of the API.
-      accesses: the users.
-      delivery: how patches are sent.
-      hold_seconds: how long a prospect's changes are gathered.
-      turn_seconds: what a turn aims to take; it starts no request for longer than twice that.
-      patches_first: prospects of the first turn, when it is not known how long they take.
-      guard: when an audience that empties is held.
-      watch: see `transforms.outreach.sender_pool.Watch`.
-      announce: is told before each delivery how many more prospects of each user wait.
-      clock: seconds since the epoch.
-      dry_run: nothing is sent; all that would have been counts as delivered.
-    """
-
-    plan: mapping.Plan
-    base_url: str
-    accesses: Sequence[Access]
-    delivery: Delivery
-    hold_seconds: float = 0.0
-    turn_seconds: float = TURN_SECONDS
-    patches_first: int = PATCHES_LEAST
-    guard: GuardTerms = field(default_factory=GuardTerms)
-    watch: Watch | None = None
-    announce: Callable[[Mapping[str, int]], None] | None = None
-    clock: Callable[[], float] = steady
-    dry_run: bool = False
-
-
-class Loop:
+class Scheduler:
     """Runs a job over a ledger that this process owns; one thread at a time.
 
     Args:
       ledger: a connection, used by one thread at a time, whichever.
-      job: what to do.
+      config: what to do.
       committed: is called whenever there may be something new to write out, on any thread.
     """
 
     def __init__(
-        self, ledger: sqlite3.Connection, job: Job, committed: Callable[[], None] = lambda: None
+        self,
+        ledger: sqlite3.Connection,
+        config: EngineConfig,
+        committed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._job = job
-        self._halves = Halves(
-            job.plan,
+        self._config = config
+        self._steps = BeamSteps(
+            config.plan,
             Rehearse()
-            if job.dry_run
+            if config.dry_run
             else PatchProspects(
-                job.base_url,
-                job.accesses,
-                job.delivery,
-                outlet=OutletOf(DELIVERY),
-                clock=job.clock,
+                config.base_url,
+                config.accesses,
+                config.delivery,
+                outlet=StepOutlet(DELIVERY),
+                clock=config.clock,
             ),
-            job.clock,
+            config.clock,
         )
         self._ledger = ledger
         self._committed = committed
-        self._turn: Turn | None = None
-        self._most = job.patches_first
-        now = job.clock()
+        self._committer: OutcomeCommitter | None = None
+        self._most = config.patches_first
+        now = config.clock()
         self._resume(now)
-        self._accounts = [Account(each, self._ledger, now) for each in job.accesses]
-        self._desk = Desk(job.base_url, job.delivery, job.clock)
+        self._schedules = [UserSchedule(each, self._ledger, now) for each in config.accesses]
+        self._pool = SenderPool(config.base_url, config.delivery, config.clock)
 
     @property
     def problems(self) -> list[str]:
         """Why users are paused, and what mends it."""
-        return [each.problem for each in self._accounts if each.problem is not None]
+        return [each.problem for each in self._schedules if each.problem is not None]
 
     @property
     def troubles(self) -> dict[str, str]:
         """By user, what requests meet where all of them meet trouble."""
-        found = {each.name: self._desk.trouble(each.name) for each in self._accounts}
+        found = {each.name: self._pool.trouble(each.name) for each in self._schedules}
         return {user: trouble for user, trouble in found.items() if trouble is not None}
 
     def close(self) -> None:
         """Closes the connections to Outreach."""
-        self._desk.close()
+        self._pool.close()
 
     def take_in_messages(self, stopped: Callable[[], bool] = lambda: False) -> bool:
         """Takes in what is in the inbox, or some of it; returns whether anything was.
@@ -142,14 +103,14 @@ class Loop:
         it gets: whatever says that these blocks are in is true exactly if they are.
         """
         self._settle()
-        arrived = self._halves.take_in(blocks)
+        arrived = self._steps.take_in(blocks)
         counts = arrived.counts
-        now = micros(self._job.clock())
+        now = micros(self._config.clock())
         changes = arrived.changes
         with transaction(self._ledger):
             intake = waiting.Intake(changes, arrived.outcomes, lane)
-            waiting.take_in(self._ledger, intake, now, micros(self._job.hold_seconds))
-            guard.watch_exits(self._ledger, changes, self._job.guard, now)
+            waiting.take_in(self._ledger, intake, now, micros(self._config.hold_seconds))
+            guard.watch_exits(self._ledger, changes, self._config.guard, now)
             history.bury(self._ledger, arrived.dead_letters)
             history.add_totals(
                 self._ledger,
@@ -168,16 +129,16 @@ class Loop:
         self._settle()
         # Nothing is under way here that could bring a prospect back.
         erasure.forget_again(self._ledger)
-        now = self._job.clock()
-        given: dict[Account, queue.Turns] = {}
-        for account in self._accounts:
-            affordable = min(self._most, account.affordable(now, self._least(account, now)))
-            if affordable and self._desk.held_until(account.name) <= now:
+        now = self._config.clock()
+        given: dict[UserSchedule, queue.Turns] = {}
+        for schedule in self._schedules:
+            affordable = min(self._most, schedule.affordable(now, self._least(schedule, now)))
+            if affordable and self._pool.held_until(schedule.name) <= now:
                 turns = queue.next_turns(
-                    self._ledger, account.name, affordable, micros(now), account.owed
+                    self._ledger, schedule.name, affordable, micros(now), schedule.owed
                 )
                 if turns.patches:
-                    given[account] = turns
+                    given[schedule] = turns
         if not given:
             return False
         with transaction(self._ledger, durable=True):
@@ -192,46 +153,46 @@ class Loop:
         Args:
           paused: whether what waits for a paused user counts.
         """
-        now = self._job.clock()
+        now = self._config.clock()
         found: list[float] = []
-        for account in self._accounts:
-            due = queue.next_due(self._ledger, account.name)
-            if due is not None and (paused or account.problem is None):
-                held_until = self._desk.held_until(account.name)
-                ready = account.next_at(now, self._least(account, now))
+        for schedule in self._schedules:
+            due = queue.next_due(self._ledger, schedule.name)
+            if due is not None and (paused or schedule.problem is None):
+                held_until = self._pool.held_until(schedule.name)
+                ready = schedule.next_at(now, self._least(schedule, now))
                 found.append(max(due / 1e6, ready, held_until))
         return min(found, default=None)
 
-    def standings(self) -> list[Standing]:
+    def standings(self) -> list[UserProgress]:
         """What each user with something to send waits for, for people."""
-        now = self._job.clock()
+        now = self._config.clock()
         queued = queue.prospects(self._ledger)
         return [
-            account.standing(
-                now, account.next_at(now, self._least(account, now)), queued[account.name]
+            schedule.standing(
+                now, schedule.next_at(now, self._least(schedule, now)), queued[schedule.name]
             )
-            for account in self._accounts
-            if account.name in queued
+            for schedule in self._schedules
+            if schedule.name in queued
         ]
 
-    def _least(self, account: Account, now: float) -> int:
+    def _least(self, schedule: UserSchedule, now: float) -> int:
         # A backlog is sent in turns that are large enough to be read before they are written:
         # what trickles out of a spent budget would go unread, and much of it for nothing.
-        backlog = queue.is_backlog(self._ledger, account.name, micros(now), READ_LEAST)
+        backlog = queue.is_backlog(self._ledger, schedule.name, micros(now), READ_LEAST)
         return READ_LEAST if backlog else 1
 
     def _resume(self, now: float) -> None:
-        job = self._job
-        longest = max(HOLD_MOST_SECONDS, job.hold_seconds)
+        config = self._config
+        longest = max(HOLD_MOST_SECONDS, config.hold_seconds)
         with transaction(self._ledger):
-            accounts.name_users(self._ledger, {each.name: each.budget for each in job.accesses})
-            guard.name_audiences(self._ledger, job.plan.audiences)
+            users.name_users(self._ledger, {each.name: each.budget for each in config.accesses})
+            guard.name_audiences(self._ledger, config.plan.audiences)
             queue.resume(
                 self._ledger,
-                [each.name for each in job.accesses],
-                mapping.Mapping(job.plan).user_of,
+                [each.name for each in config.accesses],
+                mapping.Mapping(config.plan).user_of,
                 micros(now),
-                micros(now + job.hold_seconds),
+                micros(now + config.hold_seconds),
                 micros(now + longest),
             )
 
@@ -246,44 +207,46 @@ class Loop:
             done += len(places)
         return done
 
-    def _send(self, given: dict[Account, queue.Turns], began: float) -> None:
-        job = self._job
+    def _send(self, given: dict[UserSchedule, queue.Turns], began: float) -> None:
+        config = self._config
         patches = [patch for turns in given.values() for patch in turns.patches]
-        advances: dict[str, Advance] = {
-            each.name: each.advance(turns) for each, turns in given.items()
+        grants: dict[str, WriteAheadGrant] = {
+            each.name: each.grant(turns) for each, turns in given.items()
         }
-        if job.announce is not None:
+        if config.announce is not None:
             queued = queue.prospects(self._ledger)
             taken = {each.name: len(turns.patches) for each, turns in given.items()}
-            job.announce({user: count - taken.get(user, 0) for user, count in queued.items()})
-        turn = Turn(self._ledger, list(given), job.clock, job.watch, self._committed)
-        self._turn = turn
-        until = began + 2 * job.turn_seconds
-        outlet = Outlet(self._desk, advances, lasting=True, until=until, watch=turn.watch)
+            config.announce({user: count - taken.get(user, 0) for user, count in queued.items()})
+        committer = OutcomeCommitter(
+            self._ledger, list(given), config.clock, config.watch, self._committed
+        )
+        self._committer = committer
+        until = began + 2 * config.turn_seconds
+        outlet = Outlet(self._pool, grants, lasting=True, until=until, watch=committer.watch)
         try:
-            counts = self._halves.deliver(patches, outlet, turn.put)
-            turn.end({name: counts[f"patch/{name}"] for name in ("requests", "throttled")})
+            counts = self._steps.deliver(patches, outlet, committer.put)
+            committer.end({name: counts[f"patch/{name}"] for name in ("requests", "throttled")})
         finally:
-            for advance in advances.values():
-                advance.close()
-            self._note(given, turn)
+            for grant in grants.values():
+                grant.close()
+            self._note(given, committer)
             self._settle()
-        took = max(0.1, job.clock() - began)
-        most = int(len(patches) * job.turn_seconds / took)
+        took = max(0.1, config.clock() - began)
+        most = int(len(patches) * config.turn_seconds / took)
         self._most = max(PATCHES_LEAST, min(PATCHES_MOST, most))
 
-    def _note(self, given: dict[Account, queue.Turns], turn: Turn) -> None:
-        now = self._job.clock()
-        problems = {one.user: one.problem for one in turn.kept if one.problem}
+    def _note(self, given: dict[UserSchedule, queue.Turns], committer: OutcomeCommitter) -> None:
+        now = self._config.clock()
+        problems = {one.user: one.problem for one in committer.kept if one.problem}
         idle = {
-            one.user for one in turn.kept if any(not each.not_before for each in one.patches)
-        } - turn.outcomes.keys()
-        for account, turns in given.items():
-            barren = account.name in idle
-            account.ended(turns, problems.get(account.name), now, barren=barren)
+            one.user for one in committer.kept if any(not each.not_before for each in one.patches)
+        } - committer.outcomes.keys()
+        for schedule, turns in given.items():
+            barren = schedule.name in idle
+            schedule.ended(turns, problems.get(schedule.name), now, barren=barren)
 
     def _settle(self) -> None:
         """Commits what a turn brought; until it is, nothing else is done with the ledger."""
-        if self._turn is not None:
-            self._turn.settle()
-            self._turn = None
+        if self._committer is not None:
+            self._committer.settle()
+            self._committer = None

@@ -12,8 +12,8 @@ from pipeline.ledger.inbox import BACKFILL_SHARE
 from pipeline.ledger.queue import Turns
 from pipeline.ledger.store import transaction
 from transforms.budget.budget import Budget
-from transforms.budget.grant import Allotment
-from transforms.outreach.delivery import Standing
+from transforms.budget.grant import Grant
+from transforms.outreach.delivery import UserProgress
 from transforms.outreach.sender_pool import Access
 
 _log = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ REST_MOST_SECONDS = 60.0
 """How long a user rests after turns that came to nothing: it doubles with each in a row."""
 
 
-class Advance(Allotment):
+class WriteAheadGrant(Grant):
     """An allotment that grows by some requests at a time while its budget lasts.
 
     Each time they are on the disk before the first of them is sent, so that a process that was
@@ -51,7 +51,7 @@ class Advance(Allotment):
         self.trouble: sqlite3.OperationalError | None = None
 
     def take(self, wanted: int, now: float) -> tuple[int, float]:
-        """As of `Allotment`."""
+        """As of `Grant`."""
         granted, wait_seconds = super().take(wanted, now)
         if granted < wanted and self.trouble is None and self._grow(now):
             more, wait_seconds = super().take(wanted - granted, now)
@@ -72,7 +72,7 @@ class Advance(Allotment):
         return True
 
 
-class Account:
+class UserSchedule:
     """One user's budget, and when its next turn is.
 
     Args:
@@ -117,7 +117,7 @@ class Account:
             ready = now + REST_SECONDS  # More than the next request is waited for: look again.
         return max(ready, self._rests_until)
 
-    def standing(self, now: float, resumes_at: float, waiting: int) -> Standing:
+    def standing(self, now: float, resumes_at: float, waiting: int) -> UserProgress:
         """What this user waits for between two turns, for people.
 
         Args:
@@ -125,7 +125,7 @@ class Account:
           resumes_at: when the next turn is.
           waiting: prospects in the queue.
         """
-        return Standing(
+        return UserProgress(
             user=self.name,
             waiting=waiting,
             troubled=0,
@@ -141,14 +141,14 @@ class Account:
             paused=None,
         )
 
-    def advance(self, turns: Turns) -> Advance:
+    def grant(self, turns: Turns) -> WriteAheadGrant:
         """What a turn spends."""
 
         def save() -> None:
             with transaction(self._ledger, durable=True):
                 users.save_budget(self._ledger, self.name, self._budget)
 
-        return Advance(self._budget, len(turns.patches), save)
+        return WriteAheadGrant(self._budget, len(turns.patches), save)
 
     def ended(self, turns: Turns, problem: str | None, now: float, *, barren: bool) -> None:
         """A turn is over.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import apache_beam as beam
 from apache_beam.coders import Coder, VarIntCoder
+from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.io.unbounded_source import (
     CheckpointMark,
     ReadFromUnboundedSource,
@@ -24,7 +25,8 @@ from apache_beam.io.unbounded_source import (
 from apache_beam.pvalue import PBegin, PCollection
 from apache_beam.utils.timestamp import MAX_TIMESTAMP, Timestamp
 
-from pipeline.io.streaming_pull import PUMPS, Pump
+from pipeline.io.streaming_pull import PULLS, StreamingPull
+from pipeline.runners import is_dataflow
 from transforms.clock import micros, steady
 from transforms.elements import Block
 
@@ -35,7 +37,7 @@ POLL_SECONDS: Final = 0.5
 """How long a reader that found nothing is left alone."""
 
 
-class Tap:
+class DrainSwitch:
     """Lets a job be drained by its own process: once shut, its readers end, and so does its input.
 
     Only readers in the process that shuts it see that. There they are on Prism, and on any runner
@@ -59,7 +61,7 @@ class Tap:
         return self._shut.is_set()
 
 
-TAP: Final = Tap()
+DRAIN: Final = DrainSwitch()
 """This process's own: a reader is made by a runner, and cannot be handed one."""
 
 
@@ -133,13 +135,13 @@ class PullingReader(UnboundedReader):
     def __init__(self, subscription: str, clock: Callable[[], float] = steady) -> None:
         self._subscription = subscription
         self._clock = clock
-        self._pump: Pump | None = None
+        self._pull: StreamingPull | None = None
         self._handed: list[Any] = []
         self._current: Any = None
 
     def start(self) -> bool:
         """Sees to it that something is pulled; there is mostly nothing yet."""
-        self._pump = PUMPS.lend(self._subscription)
+        self._pull = PULLS.lend(self._subscription)
         return self.advance()
 
     def advance(self) -> bool:
@@ -148,9 +150,9 @@ class PullingReader(UnboundedReader):
         Raises:
           ActivationError: pulling has ended by itself, and why.
         """
-        if TAP.is_shut or self._pump is None:
+        if DRAIN.is_shut or self._pull is None:
             return False
-        message = self._pump.next()
+        message = self._pull.next()
         if message is None:
             return False
         self._current = message
@@ -174,21 +176,21 @@ class PullingReader(UnboundedReader):
 
     def get_watermark(self) -> Timestamp:
         """Now: nothing waits for it but the end of the job, and nothing can be late."""
-        return MAX_TIMESTAMP if TAP.is_shut else Timestamp.of(self._clock())
+        return MAX_TIMESTAMP if DRAIN.is_shut else Timestamp.of(self._clock())
 
     def get_checkpoint_mark(self) -> PullMark:
         """Of all that was handed on since the last one."""
         handed, self._handed = self._handed, []
-        return PullMark(secrets.randbits(62), self._pump, handed)
+        return PullMark(secrets.randbits(62), self._pull, handed)
 
     def close(self) -> None:
         """Gives back what no mark is to acknowledge."""
         for message in self._handed:
             message.nack()
         self._handed = []
-        if self._pump is not None:
-            PUMPS.take_back(self._pump)
-            self._pump = None
+        if self._pull is not None:
+            PULLS.take_back(self._pull)
+            self._pull = None
 
 
 @dataclass(frozen=True)
@@ -200,13 +202,13 @@ class PullMark(CheckpointMark):
     """
 
     number: int
-    pump: Pump | None = None
+    pull: StreamingPull | None = None
     messages: Sequence[Any] = ()
 
     def finalize_checkpoint(self) -> None:
         """Acknowledges them; called by the runner, at most once and perhaps never."""
-        if self.pump is not None:
-            self.pump.acknowledge(self.messages)
+        if self.pull is not None:
+            self.pull.acknowledge(self.messages)
 
 
 class PullMarkCoder(Coder):
@@ -225,3 +227,49 @@ class PullMarkCoder(Coder):
     def is_deterministic(self) -> bool:
         """It is."""
         return True
+
+
+@dataclass
+class ReadMessages(beam.PTransform):
+    """Reads a Pub/Sub subscription, a block a message, as the runner does it best.
+
+    Attributes:
+      subscription: ``projects/P/subscriptions/S``.
+      readers: as of `PullMessages`; Dataflow decides for itself.
+    """
+
+    subscription: str
+    readers: int = 1
+
+    def expand(self, begin: PBegin) -> PCollection[Block]:
+        """PBegin to PCollection[Block], unbounded."""
+        if not is_dataflow(begin.pipeline.options):
+            return begin | PullMessages(self.subscription, self.readers)
+        messages = begin | beam.io.ReadFromPubSub(
+            subscription=self.subscription, with_attributes=True
+        )
+        return messages | "Block" >> beam.FlatMap(
+            block_of_message, self.subscription
+        ).with_output_types(Block)
+
+
+def block_of_message(
+    message: PubsubMessage,
+    subscription: str,
+    published: Timestamp = beam.DoFn.TimestampParam,
+) -> Iterator[Block]:
+    """A message that Dataflow read, as a block of one line.
+
+    Args:
+      message: as Dataflow gives it, perhaps without its id. Its bytes tell it apart then.
+      subscription: where it came from.
+      published: the element's timestamp: the same, where the message does not say when.
+    """
+    moment = message.publish_time
+    yield Block(
+        source=subscription,
+        position=0,
+        lines=[message.data],
+        published=published.micros if moment is None else micros(moment.timestamp()),
+        message_id=message.message_id or None,
+    )

@@ -6,96 +6,19 @@ All that differs between runners and between files and topics is here.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.io.textio import WriteToText
-from apache_beam.pvalue import PBegin, PCollection, TaggedOutput
-from apache_beam.utils.timestamp import Timestamp
+from apache_beam.pvalue import PCollection, TaggedOutput
 
 from pipeline.io.pubsub_publisher import PublishLinesDoFn
-from pipeline.io.pubsub_source import PullMessages
+from pipeline.io.targets import is_local, is_topic
 from pipeline.runners import is_dataflow
-from transforms.clock import micros
-from transforms.elements import DEFERRED, Block, DeadLetter
-from transforms.errors import ConfigurationError
+from transforms.elements import DEFERRED, DeadLetter
 from transforms.stages.receipts import dead_letter_line
-
-_SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
-_REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
-
-
-def is_topic(target: str) -> bool:
-    """Whether an output is a Pub/Sub topic rather than a file."""
-    return target.startswith("projects/")
-
-
-def is_local(target: str) -> bool:
-    """Whether an output is a file of this machine."""
-    return not is_topic(target) and not _REMOTE.match(target)
-
-
-def check_subscription(name: str) -> None:
-    """Returns where a name may be that of a Pub/Sub subscription.
-
-    Raises:
-      ConfigurationError: it cannot be.
-    """
-    if not _SUBSCRIPTION.fullmatch(name):
-        raise ConfigurationError(
-            f"{name!r} is no subscription; name it as projects/PROJECT/subscriptions/NAME"
-        )
-
-
-@dataclass
-class ReadMessages(beam.PTransform):
-    """Reads a Pub/Sub subscription, a block a message, as the runner does it best.
-
-    Attributes:
-      subscription: ``projects/P/subscriptions/S``.
-      readers: as of `PullMessages`; Dataflow decides for itself.
-    """
-
-    subscription: str
-    readers: int = 1
-
-    def expand(self, begin: PBegin) -> PCollection[Block]:
-        """PBegin to PCollection[Block], unbounded."""
-        if not is_dataflow(begin.pipeline.options):
-            return begin | PullMessages(self.subscription, self.readers)
-        messages = begin | beam.io.ReadFromPubSub(
-            subscription=self.subscription, with_attributes=True
-        )
-        return messages | "Block" >> beam.FlatMap(
-            block_of_message, self.subscription
-        ).with_output_types(Block)
-
-
-def block_of_message(
-    message: PubsubMessage,
-    subscription: str,
-    published: Timestamp = beam.DoFn.TimestampParam,
-) -> Iterator[Block]:
-    """A message that Dataflow read, as a block of one line.
-
-    Args:
-      message: as Dataflow gives it, perhaps without its id. Its bytes tell it apart then.
-      subscription: where it came from.
-      published: the element's timestamp: the same, where the message does not say when.
-    """
-    moment = message.publish_time
-    yield Block(
-        source=subscription,
-        position=0,
-        lines=[message.data],
-        published=published.micros if moment is None else micros(moment.timestamp()),
-        message_id=message.message_id or None,
-    )
 
 
 @dataclass
@@ -188,34 +111,3 @@ class DeadLetterLineDoFn(beam.DoFn):
 
 def _each(lines: Sequence[bytes]) -> Sequence[bytes]:
     return lines
-
-
-def prepare(target: str, inputs: Sequence[str], *, aside: bool = True) -> str | None:
-    """Makes way for an output file; returns where an earlier one was put, if there was one.
-
-    Args:
-      target: the output.
-      inputs: files that are read.
-      aside: whether an earlier file is put aside, rather than written on.
-
-    Raises:
-      ConfigurationError: the target is also an input, or cannot be written.
-    """
-    if not is_local(target):
-        return None
-    path = Path(target)
-    if any(Path(name).exists() and path.exists() and path.samefile(name) for name in inputs):
-        raise ConfigurationError(f"{target} is both read and written; write to another file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if aside and path.is_file() and path.stat().st_size > 0:
-            earlier = path.with_name(path.name + ".previous")
-            path.replace(earlier)
-            return str(earlier)
-        with path.open("ab"):
-            pass
-    except OSError as problem:
-        raise ConfigurationError(
-            f"{target} cannot be written: {problem.strerror}; name a file that can"
-        ) from problem
-    return None

@@ -24,7 +24,7 @@ CLOSE_SECONDS: Final = 2.0
 """How long the client may take to end; what it still holds then is delivered again."""
 
 
-class Pump:
+class StreamingPull:
     """Streams a subscription's messages into a queue, for all readers of this process.
 
     One for all, since a runner may make a reader in each of its threads, let another go on where
@@ -89,38 +89,38 @@ class Pump:
         self._client.close()
 
 
-class Pumps:
+class StreamingPulls:
     """The pumps of a process, by subscription: each open for as long as a reader has it."""
 
     def __init__(self) -> None:
-        self._open: dict[str, Pump] = {}
+        self._open: dict[str, StreamingPull] = {}
         self._lock = threading.Lock()
 
-    def lend(self, subscription: str) -> Pump:
+    def lend(self, subscription: str) -> StreamingPull:
         """The pump of a subscription, to be given back."""
         with self._lock:
-            pump = self._open.get(subscription)
-            if pump is None:
-                pump = self._open[subscription] = Pump(subscription)
-            pump.readers += 1
-            return pump
+            pull = self._open.get(subscription)
+            if pull is None:
+                pull = self._open[subscription] = StreamingPull(subscription)
+            pull.readers += 1
+            return pull
 
-    def take_back(self, pump: Pump) -> None:
+    def take_back(self, pull: StreamingPull) -> None:
         """One reader needs it no more; after the last it is closed."""
         with self._lock:
-            pump.readers -= 1
-            if pump.readers or self._open.get(pump.subscription) is not pump:
+            pull.readers -= 1
+            if pull.readers or self._open.get(pull.subscription) is not pull:
                 return
-            del self._open[pump.subscription]
-        pump.close()
+            del self._open[pull.subscription]
+        pull.close()
 
     def close(self) -> None:
         """Closes all: a runner that is done does not always close the readers it made."""
         with self._lock:
             left, self._open = self._open, {}
-        for pump in left.values():
-            pump.close()
+        for pull in left.values():
+            pull.close()
 
 
-PUMPS: Final = Pumps()
+PULLS: Final = StreamingPulls()
 """This process's own: readers are made by a runner, and cannot be handed one."""

@@ -13,17 +13,17 @@ from rich.console import Console
 from pipeline.console import progress
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place
-from pipeline.engine.maintenance import Housekeeping
+from pipeline.engine.config import EngineConfig, engine_config
+from pipeline.engine.maintenance import Maintenance, Pruning
 from pipeline.engine.outputs import Outputs, begin_outputs
 from pipeline.engine.pubsub_ingest import MESSAGES_UNDER_WAY, Subscription
-from pipeline.engine.scheduler import Job, Loop
-from pipeline.io.sinks import check_subscription
-from pipeline.jobs.batch import Finished
-from pipeline.jobs.ledger_replay import WAIT_LEAST_SECONDS, job_of
-from pipeline.jobs.signals import Bell, stopping
+from pipeline.engine.scheduler import Scheduler
+from pipeline.io.targets import check_subscription
+from pipeline.jobs.ledger_replay import WAIT_LEAST_SECONDS
+from pipeline.jobs.report import RunResult
+from pipeline.jobs.signals import StopSignal, stopping
 from pipeline.ledger import history, waiting
 from pipeline.ledger.store import connect, copied, owned
-from pipeline.lookout import Lookout
 from pipeline.monitoring.connectivity import Troubles
 from pipeline.monitoring.health import Health
 from pipeline.monitoring.http_server import serving
@@ -62,7 +62,7 @@ class AlwaysOn:
     dry_run: bool = False
 
 
-def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished:
+def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResult:
     """Delivers what a subscription brings, until a signal says stop.
 
     Returns:
@@ -76,40 +76,40 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished
     check_subscription(asked.subscription)
     began = steady()
     board = progress.fresh_board()
-    bell = Bell()
+    stop_signal = StopSignal()
     with ExitStack() as stack:
         path = stack.enter_context(copied(asked.ledger)) if asked.dry_run else str(asked.ledger)
-        stack.enter_context(stopping(board, bell, console))
+        stack.enter_context(stopping(board, stop_signal, console))
         stack.enter_context(owned(path))
         ledger = stack.enter_context(closing(connect(path)))
         outputs = begin_outputs(
             asked.receipts, asked.dead_letters, (), ledger, afresh=asked.dry_run, lasting=True
         )
-        job = replace(
-            job_of(destination, Place.of(destination), progress.watch),
+        config = replace(
+            engine_config(destination, Place.of(destination), progress.watch),
             hold_seconds=destination.delivery.hold_seconds,
             announce=None,  # Nobody looks, and to count what waits takes time.
             dry_run=asked.dry_run,
         )
         subscription = Subscription(
-            asked.subscription, path, bell.ring, acknowledges=not asked.dry_run
+            asked.subscription, path, stop_signal.ring, acknowledges=not asked.dry_run
         )
-        housekeeping = Housekeeping(ledger, destination, outputs.targets, job.clock)
-        health = Health(job.clock, lambda: subscription.failure, job.clock())
+        pruning = Pruning(ledger, destination, outputs.targets, config.clock)
+        health = Health(config.clock, lambda: subscription.failure, config.clock())
         troubles = Troubles()
-        lookout = Lookout.over(ledger, path, destination, job.guard, health)
+        maintenance = Maintenance.over(ledger, path, destination, config.guard, health)
 
-        def look_after(loop: Loop) -> None:
+        def look_after(scheduler: Scheduler) -> None:
             subscription.check()
-            troubles.look(loop.troubles)
+            troubles.look(scheduler.troubles)
             if not asked.dry_run:
-                housekeeping.look_after()
-                lookout.look()
+                pruning.look_after()
+                maintenance.look()
 
         before = history.totals(ledger)
         before["waiting"] = waiting.count(ledger)
         last_dead_letter = history.last_dead_letter(ledger)
-        with closing(Loop(ledger, job, outputs.write_files)) as loop:
+        with closing(Scheduler(ledger, config, outputs.write_files)) as scheduler:
             if asked.metrics_port is not None:
                 where = (asked.metrics_host, asked.metrics_port)
                 url = stack.enter_context(serving(*where, path, health))
@@ -122,52 +122,56 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> Finished
                     " in the subscription"
                 )
             try:
-                keep_on(loop, bell, outputs, job, look_after)
+                keep_on(scheduler, stop_signal, outputs, config, look_after)
             finally:
                 subscription.close()
             # What there is no time for is written when it is started again.
-            outputs.write(min(1.0, bell.seconds_left))
+            outputs.write(min(1.0, stop_signal.seconds_left))
             left = waiting.count(ledger)
             summary = ledger_summary(before, history.totals(ledger), left, steady() - began)
-            return Finished(
+            return RunResult(
                 {**summary, "dry_run": True} if asked.dry_run else summary,
                 history.reasons(ledger, last_dead_letter),
                 left,
-                loop.problems,
+                scheduler.problems,
                 {},
                 ledger=asked.ledger,
             )
 
 
 def keep_on(
-    loop: Loop, bell: Bell, outputs: Outputs, job: Job, look_after: Callable[[Loop], None]
+    scheduler: Scheduler,
+    stop_signal: StopSignal,
+    outputs: Outputs,
+    config: EngineConfig,
+    look_after: Callable[[Scheduler], None],
 ) -> None:
     """Takes in and delivers until the bell says stop.
 
     Args:
-      loop: over the ledger.
-      bell: rung whenever something arrives.
+      scheduler: over the ledger.
+      stop_signal: rung whenever something arrives.
       outputs: begun.
-      job: the loop's.
+      config: the loop's.
       look_after: prunes, alerts and the like; called at least every `IDLE_SECONDS`.
     """
     is_refused = False
-    while not bell.stopped:
+    while not stop_signal.stopped:
         try:
-            busy = loop.take_in_messages(lambda: bell.stopped)
-            busy |= not bell.stopped and loop.deliver()
+            busy = scheduler.take_in_messages(lambda: stop_signal.stopped)
+            busy |= not stop_signal.stopped and scheduler.deliver()
             outputs.write()
-            look_after(loop)
+            look_after(scheduler)
         except sqlite3.OperationalError as problem:
             if not is_refused:
                 _log.error("the ledger cannot be written: %s; trying again", problem)
             is_refused = True
-            bell.wait(DISK_SECONDS)
+            stop_signal.wait(DISK_SECONDS)
             continue
         if is_refused:
             _log.warning("the ledger can be written again")
             is_refused = False
         if not busy:
-            at = loop.next_at()
-            rest = IDLE_SECONDS if at is None else at - job.clock()
-            bell.wait(min(IDLE_SECONDS, max(WAIT_LEAST_SECONDS, rest)))
+            at = scheduler.next_at()
+            rest = IDLE_SECONDS if at is None else at - config.clock()
+            stop_signal.wait(min(IDLE_SECONDS, max(WAIT_LEAST_SECONDS, rest)))

@@ -7,7 +7,6 @@ import gc
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -18,7 +17,8 @@ from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, delivery_of, plan_of
 from pipeline.graph import Activation
 from pipeline.io.files import ReadFiles, expand
-from pipeline.io.sinks import prepare
+from pipeline.io.targets import prepare
+from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import on_signals
 from pipeline.runners import failing_as_ours, new_pipeline, other_runner
 from pipeline.summary import Counts
@@ -54,34 +54,7 @@ class Replay:
     beam_flags: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How a run ended.
-
-    Attributes:
-      summary: what the user reads.
-      reasons: how many dead letters there are, by reason.
-      kept: changes that have no outcome yet.
-      problems: why they were kept, one a paused user.
-      earlier: output files that were put aside, by the name of what took their place.
-      ledger: where what is kept waits; None where it is in the input.
-      held: what a person is asked about audiences that empty too fast.
-      interrupted: it was asked to stop before it was done.
-      again: the command that goes on with what was left, where a ledger holds it.
-    """
-
-    summary: Mapping[str, Any]
-    reasons: Mapping[str, int]
-    kept: int
-    problems: Sequence[str]
-    earlier: Mapping[str, str]
-    ledger: str | None = None
-    held: Sequence[str] = ()
-    interrupted: bool = False
-    again: str | None = None
-
-
-def replay(destination: Destination, place: Place, asked: Replay, console: Console) -> Finished:
+def replay(destination: Destination, place: Place, asked: Replay, console: Console) -> RunResult:
     """Delivers the changes of files in one run of the graph, and keeps no state.
 
     Args:
@@ -126,7 +99,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         result.wait_until_finish()
     counts = Counts.of(result)
     summary = counts.summary(steady() - began, dry_run=asked.dry_run)
-    return Finished(summary, counts.reasons, counts.kept, board.problems, earlier)
+    return RunResult(summary, counts.reasons, counts.kept, board.problems, earlier)
 
 
 @contextlib.contextmanager

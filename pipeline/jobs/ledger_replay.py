@@ -15,23 +15,25 @@ from rich.console import Console
 
 from pipeline.console import progress
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import Place, delivery_of, plan_of
-from pipeline.engine.maintenance import Housekeeping
+from pipeline.destination.stage_config import Place
+from pipeline.engine.config import PATCHES_MOST, EngineConfig, engine_config
+from pipeline.engine.maintenance import Pruning
 from pipeline.engine.outputs import Outputs, begin_outputs
-from pipeline.engine.scheduler import PATCHES_MOST, Job, Loop
+from pipeline.engine.scheduler import Scheduler
 from pipeline.io.files import blocks, expand
-from pipeline.jobs.batch import Finished, Replay, unhurried_gc
-from pipeline.jobs.signals import Bell, stopping
+from pipeline.jobs.batch import Replay, unhurried_gc
+from pipeline.jobs.report import RunResult
+from pipeline.jobs.signals import StopSignal, stopping
 from pipeline.ledger import history, waiting
-from pipeline.ledger.guard import GuardTerms, describe, holds
+from pipeline.ledger.guard import holds
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.store import connect, looked_at, owned, transaction
+from pipeline.monitoring.alert_rules import describe
 from pipeline.summary import ledger_summary
 from transforms.clock import micros, steady
 from transforms.elements import Block
 from transforms.errors import ActivationError, ConfigurationError
 from transforms.formats.context import PLACE_BITS
-from transforms.outreach.sender_pool import Watch
 
 INTAKE_BLOCKS = 16
 """Blocks of a file that one intake takes, of about a megabyte each."""
@@ -47,7 +49,7 @@ WAIT_LEAST_SECONDS = 0.02
 
 def replay_durably(
     destination: Destination, place: Place, asked: Replay, console: Console
-) -> Finished:
+) -> RunResult:
     """Delivers the changes of files through a ledger; as of `pipeline.jobs.batch.replay`.
 
     Interrupted, it leaves what is undone in the ledger, and the same call goes on with it.
@@ -62,7 +64,7 @@ def replay_durably(
     lane = BACKFILL if asked.backfill else LIVE
     replayed = FileReplay(expand(asked.files), lane, asked.digests)
     board = progress.fresh_board()
-    bell = Bell()
+    stop_signal = StopSignal()
     with owned(asked.ledger), closing(connect(asked.ledger, lasting=asked.lasting)) as ledger:
         try:
             resumed = replayed.begin(ledger, began)
@@ -76,26 +78,26 @@ def replay_durably(
                 afresh=not resumed,
                 lasting=False,
             )
-            job = job_of(destination, place, progress.watch)
-            job = replace(job, turn_seconds=TURN_SECONDS, patches_first=PATCHES_MOST)
+            config = engine_config(destination, place, progress.watch)
+            config = replace(config, turn_seconds=TURN_SECONDS, patches_first=PATCHES_MOST)
             with (
-                closing(Loop(ledger, job, outputs.write_files)) as loop,
+                closing(Scheduler(ledger, config, outputs.write_files)) as scheduler,
                 progress.shown(console, board),
-                stopping(board, bell, console),
+                stopping(board, stop_signal, console),
                 unhurried_gc(),
             ):
-                ended = replayed.take_in(loop, ledger, bell)
-                ended = ended and deliver_all(loop, bell, outputs, job)
+                ended = replayed.take_in(scheduler, ledger, stop_signal)
+                ended = ended and deliver_all(scheduler, stop_signal, outputs, config)
             if ended:
                 outputs.finish()
             else:
                 outputs.write()
             left = waiting.count(ledger)
-            finished = Finished(
+            finished = RunResult(
                 replayed.summary(ledger, steady() - began),
                 replayed.reasons(ledger),
                 left,
-                loop.problems,
+                scheduler.problems,
                 outputs.earlier,
                 asked.ledger,
                 [describe(each, asked.ledger) for each in holds(ledger) if not each.released_at],
@@ -105,9 +107,9 @@ def replay_durably(
                 replayed.end(ledger)
             # Last of all: a replay that was begun long ago tells of what goes now.
             if ended and asked.lasting:
-                tidy = Housekeeping(ledger, destination, outputs.targets, job.clock)
-                with stopping(board, bell, console):
-                    tidy.tidy(steady() - began, lambda: bell.stopped)
+                tidy = Pruning(ledger, destination, outputs.targets, config.clock)
+                with stopping(board, stop_signal, console):
+                    tidy.tidy(steady() - began, lambda: stop_signal.stopped)
         except sqlite3.OperationalError as problem:
             raise ActivationError(
                 f"the ledger {asked.ledger} cannot be written: {problem}; once it can, the same"
@@ -170,18 +172,20 @@ class FileReplay:
                 )
         return found is not None
 
-    def take_in(self, loop: Loop, ledger: sqlite3.Connection, bell: Bell) -> bool:
+    def take_in(
+        self, scheduler: Scheduler, ledger: sqlite3.Connection, stop_signal: StopSignal
+    ) -> bool:
         """Takes in what is not in yet; returns whether all is."""
         position, done = ledger.execute(
             "SELECT position, blocks FROM replays WHERE files = ?", (self.key,)
         ).fetchone()
         rest = islice(self._blocks(position), done, None)
-        while not bell.stopped:
+        while not stop_signal.stopped:
             some = list(islice(rest, INTAKE_BLOCKS))
             if not some:
                 return True
             done += len(some)
-            with loop.taking_in(some, self.lane) as within:
+            with scheduler.taking_in(some, self.lane) as within:
                 within.execute("UPDATE replays SET blocks = ? WHERE files = ?", (done, self.key))
         return False
 
@@ -219,31 +223,18 @@ class FileReplay:
             position += DOCUMENT_PLACES
 
 
-def deliver_all(loop: Loop, bell: Bell, outputs: Outputs, job: Job) -> bool:
+def deliver_all(
+    scheduler: Scheduler, stop_signal: StopSignal, outputs: Outputs, config: EngineConfig
+) -> bool:
     """Delivers until nothing is left that needs no help; False where the bell says stop before."""
-    while not bell.stopped:
-        sent = loop.deliver()
+    while not stop_signal.stopped:
+        sent = scheduler.deliver()
         outputs.write()
         if sent:
             continue
-        at = loop.next_at(paused=False)
+        at = scheduler.next_at(paused=False)
         if at is None:
             return True
-        progress.rest(loop.standings())
-        bell.wait(min(WAIT_SECONDS, max(WAIT_LEAST_SECONDS, at - job.clock())))
+        progress.rest(scheduler.standings())
+        stop_signal.wait(min(WAIT_SECONDS, max(WAIT_LEAST_SECONDS, at - config.clock())))
     return False
-
-
-def job_of(destination: Destination, place: Place, watch: Watch | None) -> Job:
-    """The job of a destination, as a loop takes it."""
-    return Job(
-        plan=plan_of(destination),
-        base_url=place.base_url,
-        accesses=place.accesses,
-        delivery=delivery_of(destination),
-        guard=GuardTerms(
-            destination.guard.max_exit_percent, destination.guard.window_minutes * 60.0
-        ),
-        watch=watch,
-        announce=progress.announce,
-    )

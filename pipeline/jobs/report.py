@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +11,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from pipeline.jobs.batch import Finished
 from transforms.elements import OUTCOMES
 from transforms.errors import ConfigurationError
 
@@ -23,7 +23,7 @@ MEANINGS = {
 }
 
 
-class Asked(Protocol):
+class ReportRequest(Protocol):
     """What a command was asked to write; None for nothing."""
 
     @property
@@ -35,7 +35,7 @@ class Asked(Protocol):
         """Path or topic."""
 
 
-def report(console: Console, finished: Finished, asked: Asked) -> None:
+def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
     """Prints the outcomes, the reasons of dead letters, and where everything was put."""
     summary = finished.summary
     table = Table(box=None, show_header=False, padding=(0, 2))
@@ -68,13 +68,13 @@ def report(console: Console, finished: Finished, asked: Asked) -> None:
         console.print(f"  To go on: {escape(finished.again)}")
 
 
-def _print_obstacles(console: Console, finished: Finished) -> None:
+def _print_obstacles(console: Console, finished: RunResult) -> None:
     for word, texts in (("paused", finished.problems), ("held", finished.held)):
         for text in texts:
             console.print(f"[bold red]{word}[/] {escape(text)}")
 
 
-def _place(finished: Finished) -> str:
+def _place(finished: RunResult) -> str:
     if finished.ledger is None:
         return (
             "they are in the input: mend this and replay it again."
@@ -83,7 +83,7 @@ def _place(finished: Finished) -> str:
     return f"they wait in {escape(finished.ledger)}."
 
 
-def _rehearsed(finished: Finished, outcome: str) -> bool:
+def _rehearsed(finished: RunResult, outcome: str) -> bool:
     return outcome == "delivered" and bool(finished.summary.get("dry_run"))
 
 
@@ -103,3 +103,30 @@ def write_summary(path: str, text: str) -> None:
         Path(path).write_text(text + "\n", encoding="utf-8")
     except OSError as problem:
         raise ConfigurationError(f"{path} cannot be written: {problem.strerror}") from problem
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+      summary: what the user reads.
+      reasons: how many dead letters there are, by reason.
+      kept: changes that have no outcome yet.
+      problems: why they were kept, one a paused user.
+      earlier: output files that were put aside, by the name of what took their place.
+      ledger: where what is kept waits; None where it is in the input.
+      held: what a person is asked about audiences that empty too fast.
+      interrupted: it was asked to stop before it was done.
+      again: the command that goes on with what was left, where a ledger holds it.
+    """
+
+    summary: Mapping[str, Any]
+    reasons: Mapping[str, int]
+    kept: int
+    problems: Sequence[str]
+    earlier: Mapping[str, str]
+    ledger: str | None = None
+    held: Sequence[str] = ()
+    interrupted: bool = False
+    again: str | None = None

@@ -22,7 +22,7 @@ SAME_SECONDS = 1.0
 """Signals that come so soon after the first are taken for the same one."""
 
 
-class Bell:
+class StopSignal:
     """Wakes a loop that waits, and tells it to stop.
 
     A signal's handler may ring it. That interrupts anything, the methods of this class too, so
@@ -83,7 +83,7 @@ def on_signals(act: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
-def stopping(board: progress.Board, bell: Bell, console: Console) -> Iterator[None]:
+def stopping(board: progress.Board, stop_signal: StopSignal, console: Console) -> Iterator[None]:
     """While the block lasts, SIGINT and SIGTERM finish what is in flight and stop.
 
     Another one later ends the process at once, which loses nothing that is in the ledger.
@@ -91,13 +91,13 @@ def stopping(board: progress.Board, bell: Bell, console: Console) -> Iterator[No
     news: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def stop(name: str) -> None:
-        if bell.stopped:
+        if stop_signal.stopped:
             # `timeout` and shells may send the same one to a process and to its group.
-            if bell.seconds_left < STOP_SECONDS - SAME_SECONDS:
+            if stop_signal.seconds_left < STOP_SECONDS - SAME_SECONDS:
                 os._exit(1)
             return
         board.drain()
-        bell.stop()
+        stop_signal.stop()
         # Not told here: this may have interrupted somebody who is printing.
         news.put(name)
 

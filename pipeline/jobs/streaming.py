@@ -15,11 +15,11 @@ from rich.console import Console
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, delivery_of, plan_of
 from pipeline.graph import Activation
-from pipeline.io.pubsub_source import TAP
-from pipeline.io.sinks import ReadMessages, check_subscription, is_local, is_topic, prepare
-from pipeline.io.streaming_pull import PUMPS
-from pipeline.jobs.batch import Finished
+from pipeline.io.pubsub_source import DRAIN, ReadMessages
+from pipeline.io.streaming_pull import PULLS
+from pipeline.io.targets import check_subscription, is_local, is_topic, prepare
 from pipeline.jobs.dataflow import started
+from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import on_signals
 from pipeline.runners import (
     failing_as_ours,
@@ -109,7 +109,7 @@ def check_outputs(asked: Streaming, options: PipelineOptions) -> None:
         prepare(target, (), aside=False)
 
 
-def run_streaming(destination: Destination, asked: Streaming, console: Console) -> Finished | None:
+def run_streaming(destination: Destination, asked: Streaming, console: Console) -> RunResult | None:
     """Starts the job and, where its workers are here, waits for it and drains it on a signal.
 
     Returns:
@@ -126,14 +126,14 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
     pipeline = new_pipeline(options)
     activation_of(destination, asked).build(pipeline, ReadMessages(asked.subscription))
     unharmed = f"what was not committed is still in {asked.subscription}"
-    TAP.open()
+    DRAIN.open()
     with failing_as_ours(unharmed):
         result = pipeline.run()
     if is_dataflow(options) or not has_workers_here(options):
         console.print(started(result))
         return None
     console.print(f"pulling from {asked.subscription}; Ctrl-C drains and stops")
-    with draining(console), failing_as_ours(unharmed), closing(PUMPS):
+    with draining(console), failing_as_ours(unharmed), closing(PULLS):
         state = result.wait_until_finish()
     if state != PipelineState.DONE:
         raise ActivationError(f"the job ended as {state}; {unharmed}")
@@ -144,7 +144,7 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
             f"the runner's own counters differ by {abs(uncounted):,} changes; what became of each"
             " is in the receipts"
         )
-    return Finished(summary, counts.reasons, counts.kept, (), {})
+    return RunResult(summary, counts.reasons, counts.kept, (), {})
 
 
 @contextlib.contextmanager
@@ -152,9 +152,9 @@ def draining(console: Console) -> Iterator[None]:
     """While the block lasts, the first SIGINT or SIGTERM drains and the second ends at once."""
 
     def drain(name: str) -> None:
-        if TAP.is_shut:
+        if DRAIN.is_shut:
             os._exit(1)
-        TAP.shut()
+        DRAIN.shut()
         console.print(
             f"{name}: draining; what is not sent becomes dead letters (deferred)."
             " Once more ends at once."

@@ -10,7 +10,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from shlex import quote
 from typing import NamedTuple
 
 from transforms.clock import micros
@@ -37,7 +36,7 @@ class GuardTerms:
     window_seconds: float = 3600.0
 
 
-class Held(NamedTuple):
+class HeldAudience(NamedTuple):
     """An audience that is held, or was until it was released.
 
     Attributes:
@@ -125,7 +124,7 @@ def end_waves(connection: sqlite3.Connection, terms: GuardTerms, now: int) -> No
         _end_wave(connection, each.segment, terms, now)
 
 
-def release(connection: sqlite3.Connection, segment: str, now: int) -> Held | None:
+def release(connection: sqlite3.Connection, segment: str, now: int) -> HeldAudience | None:
     """Lets a held audience go, within the caller's transaction; None if there was none held."""
     found = next((each for each in holds(connection) if each.segment == segment), None)
     connection.execute(
@@ -135,34 +134,16 @@ def release(connection: sqlite3.Connection, segment: str, now: int) -> Held | No
     return found
 
 
-def holds(connection: sqlite3.Connection) -> list[Held]:
+def holds(connection: sqlite3.Connection) -> list[HeldAudience]:
     """Audiences that are held, and those whose release still lasts, in the order of holding."""
     return [
-        Held._make(row)
+        HeldAudience._make(row)
         for row in connection.execute(
             "SELECT h.segment, coalesce((SELECT group_concat(name, ' and ') FROM audiences AS a"
             " WHERE a.segment = h.segment), h.segment), since, members, exits, released_at"
             " FROM held AS h ORDER BY since, h.segment"
         )
     ]
-
-
-def describe(held: Held, ledger: str) -> str:
-    """What a person is asked about a held audience, with the command that lets it go."""
-    return f"{question(held)} {command(held, ledger)}"
-
-
-def question(held: Held) -> str:
-    """What a person is asked about a held audience; the command that lets it go is to follow."""
-    return (
-        f"audience {held.name}: {held.exits:,} of its {held.members:,} known members leave at"
-        " once, so it is held. If they are meant to leave, let it go:"
-    )
-
-
-def command(held: Held, ledger: str) -> str:
-    """The command that lets an audience go."""
-    return f"outreach-activation release {quote(held.segment)} --ledger {quote(ledger)}"
 
 
 def _end_wave(connection: sqlite3.Connection, segment: str, terms: GuardTerms, now: int) -> None:

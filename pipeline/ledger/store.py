@@ -18,7 +18,7 @@ from transforms.errors import ConfigurationError
 BUSY_SECONDS = 30.0
 """How long a transaction waits for another thread's to end."""
 GLANCE_SECONDS = 0.05
-"""Whoever looks whether a ledger is held (`pipeline.ledger.beside.owner`) has it for less."""
+"""Whoever looks whether a ledger is held (`pipeline.ledger.store.owner`) has it for less."""
 WAL_BYTES = 64 * 2**20
 """To what the write-ahead log is cut back, once a large transaction has grown it."""
 _OFF = (0,)
@@ -181,3 +181,63 @@ def transaction(connection: sqlite3.Connection, *, durable: bool = False) -> Ite
     finally:
         if durable:
             connection.execute("PRAGMA synchronous = NORMAL")
+
+
+@contextmanager
+def amended(path: str) -> Iterator[sqlite3.Connection]:
+    """A connection for a short change, whoever works on the ledger meanwhile.
+
+    Raises:
+      ConfigurationError: as of `pipeline.ledger.store.looked_at`, or it cannot be written.
+    """
+    with looked_at(path):
+        pass  # It is one, and of this release: nothing is made of what is not.
+    try:
+        with closing(connect(path)) as connection:
+            yield connection
+    except sqlite3.OperationalError as problem:
+        raise ConfigurationError(f"ledger {path} cannot be changed: {problem}") from problem
+
+
+def owner(path: str) -> int | None:
+    """The process that works on a ledger; None where none does, 0 where it is not known which."""
+    try:
+        descriptor = os.open(f"{Path(path).resolve()}.lock", os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        written = os.pread(descriptor, 32, 0).strip()
+        return int(written) if written.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+SPARE_PAGES = 4_096
+"""Free pages (4 KB each) that stay: what comes and goes all day finds its place on them."""
+
+
+SPARE_SHARE = 0.25
+"""Of all pages, that may be free."""
+
+
+STEP_PAGES = 4_096
+"""Given back in one go, which takes some 50 ms."""
+
+
+def shrink(connection: sqlite3.Connection) -> bool:
+    """Gives back some free pages where there are many; returns whether it did.
+
+    They are used again by themselves; but after a backlog of millions there may never be as
+    much to put on them. The file gets smaller with the next checkpoint.
+    """
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    spare = max(SPARE_PAGES, int(pages * SPARE_SHARE))
+    if free <= spare:
+        return False
+    # A script, because a statement of this kind goes on only for as long as it is stepped.
+    connection.executescript(f"PRAGMA incremental_vacuum({min(STEP_PAGES, free - spare)});")
+    return True

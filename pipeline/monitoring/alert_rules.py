@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from shlex import quote
 from typing import Final
 
 from pipeline.ledger.alerts import Condition
-from pipeline.ledger.guard import describe
+from pipeline.ledger.guard import HeldAudience
 from pipeline.ledger.inbox import LIVE
-from pipeline.ledger.queries.snapshot import Standing, User
+from pipeline.ledger.queries.snapshot import Snapshot, User
 from transforms.clock import micros
 from transforms.elements import DELIVERED, REJECTED
 from transforms.times import format_time
@@ -34,7 +35,7 @@ LATE_SECONDS: Final = 2 * 3600.0
 """An hour's wait is the budget's way; after two, more arrives than it carries."""
 
 
-def conditions(standing: Standing, ledger: str) -> list[Condition]:
+def conditions(standing: Snapshot, ledger: str) -> list[Condition]:
     """All that needs a person now.
 
     Args:
@@ -55,7 +56,7 @@ def conditions(standing: Standing, ledger: str) -> list[Condition]:
     ]
 
 
-def _spent_by_others(standing: Standing) -> Iterator[Condition]:
+def _spent_by_others(standing: Snapshot) -> Iterator[Condition]:
     for user in standing.users:
         if user.allowance is None or user.paused or user.available or user.more_at is None:
             continue
@@ -71,7 +72,7 @@ def _spent_by_others(standing: Standing) -> Iterator[Condition]:
             )
 
 
-def _refused(standing: Standing) -> Iterator[Condition]:
+def _refused(standing: Snapshot) -> Iterator[Condition]:
     refused = standing.lately.get(REJECTED, 0)
     answered = refused + standing.lately.get(DELIVERED, 0)
     if refused >= REFUSED_LEAST and refused > REFUSED_SHARE * answered:
@@ -86,7 +87,7 @@ def _refused(standing: Standing) -> Iterator[Condition]:
         )
 
 
-def _late(standing: Standing) -> Iterator[Condition]:
+def _late(standing: Snapshot) -> Iterator[Condition]:
     held = {each.segment for each in standing.held if each.released_at is None}
     # Oldest first, so that the oldest of each user is the one that stays.
     unheld = {
@@ -110,3 +111,21 @@ def _late(standing: Standing) -> Iterator[Condition]:
 
 def _waiting(user: User) -> str:
     return f"{user.prospects:,} prospects wait"
+
+
+def describe(held: HeldAudience, ledger: str) -> str:
+    """What a person is asked about a held audience, with the command that lets it go."""
+    return f"{question(held)} {command(held, ledger)}"
+
+
+def question(held: HeldAudience) -> str:
+    """What a person is asked about a held audience; the command that lets it go is to follow."""
+    return (
+        f"audience {held.name}: {held.exits:,} of its {held.members:,} known members leave at"
+        " once, so it is held. If they are meant to leave, let it go:"
+    )
+
+
+def command(held: HeldAudience, ledger: str) -> str:
+    """The command that lets an audience go."""
+    return f"outreach-activation release {quote(held.segment)} --ledger {quote(ledger)}"

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
+from pipeline.console.formatting import duration
 from pipeline.ledger.alerts import (
     Telling,
     drop_untold,
@@ -17,10 +18,9 @@ from pipeline.ledger.alerts import (
     open_keys,
     to_tell,
 )
-from pipeline.ledger.look import read_standing
+from pipeline.ledger.queries.snapshot_reader import read_snapshot
 from pipeline.ledger.store import transaction
 from pipeline.monitoring.alert_rules import QUIET_SECONDS, conditions
-from pipeline.monitoring.status_view import duration
 from pipeline.monitoring.webhook import Webhook
 from transforms.clock import micros
 
@@ -71,7 +71,7 @@ class Alerts:
         self._next_at = now + took + max(CHECK_SECONDS, LOAD * took)
 
     def _look(self, now: float) -> None:
-        found = conditions(read_standing(self.connection, now), self.ledger)
+        found = conditions(read_snapshot(self.connection, now), self.ledger)
         known = open_keys(self.connection)
         self._seen = {key: self._seen.get(key, now) for key in known}
         self._seen.update((each.key, now) for each in found)

@@ -14,7 +14,7 @@ AWAY_SECONDS = 5.0
 """How long nobody is told: connections are renewed all the time."""
 
 
-class Reach:
+class Connectivity:
     """Is told how a channel stands, on any thread, and asked whether people are to know.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline.monitoring.status_view import duration
+from pipeline.console.formatting import duration
 
 TURN_SECONDS = 180.0
 """A turn of the loop takes seconds, and a minute where Outreach lets every request time out."""

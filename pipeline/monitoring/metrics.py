@@ -14,8 +14,8 @@ from typing import Final
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.ledger.look import read_standing
-from pipeline.ledger.queries.snapshot import LANES, Standing
+from pipeline.ledger.queries.snapshot import LANES, Snapshot
+from pipeline.ledger.queries.snapshot_reader import read_snapshot
 from pipeline.ledger.store import looked_at
 from pipeline.monitoring.alert_rules import KINDS
 from pipeline.monitoring.health import Health
@@ -50,7 +50,7 @@ class LedgerCollector(Collector):
         self._ledger = ledger
         self._health = health
         self._lock = threading.Lock()
-        self._standing: Standing | None = None
+        self._standing: Snapshot | None = None
 
     def describe(self) -> list[Metric]:
         """Nothing: to describe them, the ledger would have to be read."""
@@ -69,12 +69,12 @@ class LedgerCollector(Collector):
         turned_at = self._health.turned_at
         yield _gauge("last_turn_timestamp_seconds", "When the loop last came round.", turned_at)
 
-    def _read(self) -> Standing:
+    def _read(self) -> Snapshot:
         with self._lock:
             now = self._health.clock()
             if self._standing is None or now - self._standing.at >= CACHE_SECONDS:
                 with looked_at(self._ledger) as connection:
-                    self._standing = read_standing(connection, now)
+                    self._standing = read_snapshot(connection, now)
             return self._standing
 
 
@@ -89,7 +89,7 @@ def _totals(totals: Mapping[str, int]) -> Iterator[Metric]:
     yield outcomes
 
 
-def _backlog(standing: Standing) -> Iterator[Metric]:
+def _backlog(standing: Snapshot) -> Iterator[Metric]:
     changes = _family("waiting_changes", "Changes that wait.", "segment", "audience")
     counts = dict.fromkeys(standing.names, 0)
     for each in standing.waiting:
@@ -122,7 +122,7 @@ def _backlog(standing: Standing) -> Iterator[Metric]:
     )
 
 
-def _users(standing: Standing) -> Iterator[Metric]:
+def _users(standing: Snapshot) -> Iterator[Metric]:
     available = _family("budget_available_requests", "Requests allowed now.", "user")
     allowance = _family("budget_allowance_requests", "Requests allowed in a window.", "user")
     paused = _family("user_paused", "1 where a person must mend a credential.", "user")
@@ -134,7 +134,7 @@ def _users(standing: Standing) -> Iterator[Metric]:
     yield from (available, allowance, paused)
 
 
-def _concerns(standing: Standing) -> Iterator[Metric]:
+def _concerns(standing: Snapshot) -> Iterator[Metric]:
     segments = {each.segment for each in standing.held if each.released_at is None}
     held = _family("audience_held", "1 where a person must let it go.", "segment", "audience")
     for segment, name in standing.names.items():
@@ -153,5 +153,5 @@ def _gauge(name: str, help_: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(PREFIX + name, help_, value=value)
 
 
-def _age(name: str, help_: str, standing: Standing, since: float | None) -> GaugeMetricFamily:
+def _age(name: str, help_: str, standing: Snapshot, since: float | None) -> GaugeMetricFamily:
     return _gauge(name, help_, 0.0 if since is None else max(0.0, standing.at - since))

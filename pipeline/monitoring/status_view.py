@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from rich.console import Group, RenderableType
 from rich.filesize import decimal
@@ -11,17 +12,19 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.ledger.guard import command, question
+from pipeline.console.formatting import duration
 from pipeline.ledger.inbox import BACKFILL, LIVE
-from pipeline.ledger.queries.snapshot import Standing, User
-from pipeline.standing_json import Seen
+from pipeline.ledger.queries.snapshot import Snapshot, User
+from pipeline.monitoring.alert_rules import command, question
+from transforms.clock import micros
+from transforms.times import format_time
 
 _AUDIENCES = 25
 """Rows shown; `--json` has all."""
 _DAY = 86_400.0
 
 
-def page(seen: Seen) -> RenderableType:
+def page(seen: StatusData) -> RenderableType:
     """All of it, the most pressing first."""
     standing = seen.standing
     parts: list[RenderableType] = [_headline(seen), _backlog(standing)]
@@ -47,21 +50,7 @@ def page(seen: Seen) -> RenderableType:
 _SHOWN_OTHERWISE = ("paused", "mass_exit")
 
 
-def duration(seconds: float) -> str:
-    """A span in its two largest units, such as ``3 h 12 min``."""
-    whole = max(0, round(seconds))
-    for size, name, part, part_name in (
-        (86_400, "d", 3600, "h"),
-        (3600, "h", 60, "min"),
-        (60, "min", 1, "s"),
-    ):
-        if whole >= size:
-            rest = whole % size // part
-            return f"{whole // size} {name}" + (f" {rest} {part_name}" if rest else "")
-    return f"{whole} s"
-
-
-def _headline(seen: Seen) -> str:
+def _headline(seen: StatusData) -> str:
     if seen.process is None:
         job = "[yellow]no job is running[/]"
     else:
@@ -70,7 +59,7 @@ def _headline(seen: Seen) -> str:
     return f"[bold]{escape(seen.ledger)}[/]  {job}; {decimal(seen.bytes)}{log}"
 
 
-def _backlog(standing: Standing) -> str:
+def _backlog(standing: Snapshot) -> str:
     messages = ""
     if standing.oldest_message_at is not None:
         age = duration(standing.at - standing.oldest_message_at)
@@ -92,7 +81,7 @@ def _counted(count: int, thing: str) -> str:
     return f"{count:,} {thing}" if count == 1 else f"{count:,} {thing}s"
 
 
-def _empty(standing: Standing) -> str:
+def _empty(standing: Snapshot) -> str:
     if standing.empty_at is None:
         return "not all of them can be sent before something below is mended or decided"
     if standing.empty_at <= standing.at:
@@ -102,7 +91,7 @@ def _empty(standing: Standing) -> str:
 
 
 def _tables(
-    standing: Standing,
+    standing: Snapshot,
 ) -> Iterator[tuple[str, Sequence[str], Sequence[Sequence[str]]]]:
     held = {each.segment for each in standing.held if each.released_at is None}
     yield (
@@ -172,3 +161,106 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     for row in rows:
         table.add_row(*map(escape, row))
     return table
+
+
+class StatusData(NamedTuple):
+    """A look at a ledger, and at its file.
+
+    Attributes:
+      standing: what is in it.
+      ledger: its path.
+      process: that works on it; None where none does, 0 where it is not known which.
+      bytes: of the file.
+      log_bytes: of the write-ahead log beside it.
+    """
+
+    standing: Snapshot
+    ledger: str
+    process: int | None
+    bytes: int
+    log_bytes: int
+
+
+def as_json(seen: StatusData) -> dict[str, Any]:
+    """One object; every time is RFC 3339 or null."""
+    standing = seen.standing
+    held = {each.segment for each in standing.held if each.released_at is None}
+    return {
+        "ledger": seen.ledger,
+        "at": time_or_null(standing.at),
+        "process": seen.process,
+        "waiting": {
+            "changes": standing.changes,
+            "prospects": sum(user.prospects for user in standing.users),
+            "oldest_at": time_or_null(standing.oldest_at),
+            "empty_at": time_or_null(standing.empty_at),
+            "audiences": [
+                {
+                    "segment": each.segment,
+                    "name": standing.audience(each.segment),
+                    "user": each.user,
+                    "changes": each.changes,
+                    "oldest_at": time_or_null(each.oldest_at),
+                    "held": each.segment in held,
+                }
+                for each in standing.waiting
+            ],
+        },
+        "users": [_user_json(user) for user in standing.users],
+        "held": [
+            {
+                "segment": each.segment,
+                "name": each.name,
+                "since": time_or_null(each.since / 1e6),
+                "members": each.members,
+                "exits": each.exits,
+                "changes": standing.changes_of(each.segment),
+                "released_at": time_or_null(each.released_at and each.released_at / 1e6),
+            }
+            for each in standing.held
+        ],
+        "messages": {
+            "waiting": standing.messages,
+            "oldest_at": time_or_null(standing.oldest_message_at),
+        },
+        "last_hour": dict(standing.lately),
+        "errors": [_error_json(each) for each in standing.errors],
+        "alerts": [
+            {**each._asdict(), "since": time_or_null(each.since)} for each in standing.alerts
+        ],
+        "totals": dict(standing.totals),
+        "file": {"bytes": seen.bytes, "log_bytes": seen.log_bytes},
+    }
+
+
+def time_or_null(seconds: float | None) -> str | None:
+    """Seconds since the epoch as RFC 3339, to the millisecond."""
+    return None if seconds is None else format_time(micros(round(seconds, 3)))
+
+
+def _user_json(user: User) -> dict[str, Any]:
+    prospects = {lane.lane: lane.prospects for lane in user.lanes}
+    return {
+        "name": user.name,
+        "changes": user.changes,
+        "prospects": user.prospects,
+        "live": prospects.get(LIVE, 0),
+        "backfill": prospects.get(BACKFILL, 0),
+        "oldest_at": time_or_null(min((lane.oldest_at for lane in user.lanes), default=None)),
+        "allowance": user.allowance,
+        "available": user.available,
+        "withheld": user.withheld,
+        "more_at": time_or_null(user.more_at),
+        "paused": user.paused,
+        "paused_at": time_or_null(user.paused_at),
+        "empty_at": time_or_null(user.empty_at),
+    }
+
+
+def _error_json(letter: Mapping[str, Any]) -> dict[str, Any]:
+    # What arrived is in the dead letter itself; who only looks after the job need not see it.
+    payload = letter["payload"] if letter["stage"] == "deliver" else {}
+    return {
+        "outreach_id": payload.get("outreach_id"),
+        **{key: value for key, value in letter.items() if key != "payload"},
+    }

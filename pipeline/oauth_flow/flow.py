@@ -23,9 +23,9 @@ from pipeline.oauth_flow.request import SCOPES, AuthorizationRequest
 from transforms.clock import steady
 from transforms.errors import ConfigurationError
 from transforms.outreach.auth.oauth import REQUEST_EVERY_SECONDS, OAuthAuth, OAuthCredential
+from transforms.outreach.auth.token_response import allows, read_scopes
 from transforms.outreach.auth.token_store import FileStore, TokenStore, open_store
 from transforms.outreach.client import OutreachClient
-from transforms.outreach.scopes import allows, read_scopes
 
 HOST: Final = "127.0.0.1"
 PATH: Final = "/callback"

@@ -19,13 +19,14 @@ from pipeline.destination.sections import BearerAuth, OAuth, User
 from pipeline.destination.stage_config import auth_of
 from pipeline.preflight.field_types import TYPES_PATH, FieldSetup, read_setups
 from pipeline.preflight.findings import Findings
+from transforms.budget.rate_limits import RateLimits
 from transforms.errors import ActivationError, CredentialError, Trouble
 from transforms.outreach.auth.credentials import Credential
 from transforms.outreach.auth.secret_source import SecretSource
+from transforms.outreach.auth.token_response import allows, read_scopes
 from transforms.outreach.auth.token_store import open_store
 from transforms.outreach.client import OutreachClient, Reply
-from transforms.outreach.responses import Fate, RateLimits, Verdict, classify, read_limits
-from transforms.outreach.scopes import allows, read_scopes
+from transforms.outreach.responses import Classification, Fate, classify, read_limits
 
 READ: Final = "prospects.read"
 WRITE: Final = "prospects.write"
@@ -84,7 +85,7 @@ def ask_outreach(
 
 
 class _Answer(NamedTuple):
-    verdict: Verdict
+    verdict: Classification
     reply: Reply
 
 

@@ -20,12 +20,12 @@ from transforms.errors import ConfigurationError
 from transforms.outreach.auth.secret_source import SecretSource
 
 if TYPE_CHECKING:
-    from pipeline.live import Live
     from pipeline.preflight.estimate import Estimate
+    from pipeline.preflight.live_checks import LiveFindings
 
 
 @dataclass(slots=True)
-class Verdict:
+class PreflightReport:
     """What there is to say about a destination file.
 
     Attributes:
@@ -41,11 +41,11 @@ class Verdict:
     errors: list[ConfigurationError] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     notes: list[Problem] = field(default_factory=list)
-    live: Live | None = None
+    live: LiveFindings | None = None
     estimate: Estimate | None = None
 
 
-def tell(console: Console, verdict: Verdict) -> None:
+def tell(console: Console, verdict: PreflightReport) -> None:
     """Prints what the file will do, then notes and warnings, then the errors."""
     destination = verdict.destination
     if destination is not None:
@@ -71,7 +71,7 @@ def tell(console: Console, verdict: Verdict) -> None:
         console.print(f"[green]ready[/] to be used; {asked}")
 
 
-def as_json(path: str, verdict: Verdict) -> dict[str, object]:
+def as_json(path: str, verdict: PreflightReport) -> dict[str, object]:
     """The same for a program; parts that were not asked for are left out."""
     errors: list[dict[str, object]] = []
     for error in verdict.errors:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pipeline.sandbox.api.persistence import Keeper, read_records, restore
+from pipeline.sandbox.api.persistence import StateSaver, read_records, restore
 from pipeline.sandbox.api.records import Collection
 from pipeline.sandbox.api.resources import Resources
 from pipeline.sandbox.auth.oauth import OAuth
 from pipeline.sandbox.auth.s2s import exchange_assertion, verifier
-from pipeline.sandbox.auth.tokens import Tokens, bearer
+from pipeline.sandbox.auth.tokens import TokenRegistry, bearer
 from pipeline.sandbox.custom_fields import every_field
 from pipeline.sandbox.faults import Faults
 from pipeline.sandbox.fields import ResourceKind
-from pipeline.sandbox.middleware import Gateway
+from pipeline.sandbox.middleware import ApiMiddleware
 from pipeline.sandbox.options import SandboxOptions
-from pipeline.sandbox.request_log import Exchange, Journal
-from pipeline.sandbox.responses import Answer, Asked, internal_error, not_found
+from pipeline.sandbox.request_log import LoggedRequest, RequestLog
+from pipeline.sandbox.responses import ApiRequest, ApiResponse, internal_error, not_found
 
 
 class Outreach:
@@ -36,16 +36,16 @@ class Outreach:
             "account": Collection("account"),
         }
         self.custom_fields = every_field(options.fields)
-        self.journal = Journal(options.keep_requests)
-        self.tokens = Tokens(options.tokens, options.scopes)
-        self.oauth = OAuth(options, self.tokens, self.journal)
+        self.request_log = RequestLog(options.keep_requests)
+        self.tokens = TokenRegistry(options.tokens, options.scopes)
+        self.oauth = OAuth(options, self.tokens, self.request_log)
         self.resources = Resources(self.collections, self.custom_fields, options)
         self.faults = Faults(options.faults, options.seed)
-        self.gateway = Gateway(
-            options, self.tokens, self.oauth, self.resources, self.faults, self.journal
+        self.middleware = ApiMiddleware(
+            options, self.tokens, self.oauth, self.resources, self.faults, self.request_log
         )
         self._verify = verifier(options.s2s_key) if options.s2s_key else None
-        self._keeper = Keeper(options.data, self.collections) if options.data else None
+        self._keeper = StateSaver(options.data, self.collections) if options.data else None
         known = self._keeper.open(now) if self._keeper else False
         if not known:
             for record_id in range(1, options.prospects + 1):
@@ -58,11 +58,11 @@ class Outreach:
         if self._keeper is not None:
             self._keeper.close()
 
-    def answer_api(self, asked: Asked, exchange: Exchange, now: float) -> Answer:
+    def answer_api(self, asked: ApiRequest, exchange: LoggedRequest, now: float) -> ApiResponse:
         """Answers a request under ``/api/v2/``."""
-        return self.gateway.answer(asked, exchange, now)
+        return self.middleware.answer(asked, exchange, now)
 
-    def answer_token(self, asked: Asked, exchange: Exchange, now: float) -> Answer:
+    def answer_token(self, asked: ApiRequest, exchange: LoggedRequest, now: float) -> ApiResponse:
         """Answers a request to the token endpoint."""
         fault = self.faults.befalling_token(asked.method, asked.path)
         if fault is not None:
@@ -75,8 +75,8 @@ class Outreach:
         return answer._replace(fate="reset") if fault == "token_lost" else answer
 
     def answer_assertion(
-        self, asked: Asked, install_id: str, exchange: Exchange, now: float
-    ) -> Answer:
+        self, asked: ApiRequest, install_id: str, exchange: LoggedRequest, now: float
+    ) -> ApiResponse:
         """Answers a server-to-server token request."""
         if self._verify is None:
             return not_found("This sandbox was given no key for server-to-server assertions.")
@@ -86,4 +86,4 @@ class Outreach:
 
     def users(self) -> list[str]:
         """Every user known, in order of appearance."""
-        return list(dict.fromkeys([*self.tokens.users(), *self.gateway.allowances]))
+        return list(dict.fromkeys([*self.tokens.users(), *self.middleware.allowances]))

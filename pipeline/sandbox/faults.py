@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.sandbox.responses import Answer, bad_gateway, internal_error, maintenance
+from pipeline.sandbox.responses import ApiResponse, bad_gateway, internal_error, maintenance
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -140,7 +140,7 @@ class Faults:
         return None
 
 
-def answer_instead(fault: str, settings: FaultSettings, now: float) -> Answer | None:
+def answer_instead(fault: str, settings: FaultSettings, now: float) -> ApiResponse | None:
     """What is answered in place of the work; None for a fault that leaves it done."""
     match fault:
         case "error_500":
@@ -150,12 +150,12 @@ def answer_instead(fault: str, settings: FaultSettings, now: float) -> Answer | 
         case "error_503":
             return maintenance(now + settings.maintenance_seconds)
         case "reset_before":
-            return Answer(0, fate="reset")
+            return ApiResponse(0, fate="reset")
         case _:
             return None
 
 
-def marred(answer: Answer, fault: str, settings: FaultSettings) -> Answer:
+def marred(answer: ApiResponse, fault: str, settings: FaultSettings) -> ApiResponse:
     """The answer to work that was done, as its client gets to see it."""
     match fault:
         case "reset_after":

@@ -12,19 +12,19 @@ from aiohttp import web
 from pipeline.sandbox.auth.consent import consent_page, refusal_page, way_back
 from pipeline.sandbox.auth.oauth import masked_answer
 from pipeline.sandbox.core import Outreach
-from pipeline.sandbox.request_log import Exchange
-from pipeline.sandbox.responses import Answer, Asked
-from pipeline.sandbox.ui.admin_api import Controls
+from pipeline.sandbox.request_log import LoggedRequest
+from pipeline.sandbox.responses import ApiRequest, ApiResponse
+from pipeline.sandbox.ui.admin_api import AdminApi
 from pipeline.sandbox.ui.page import Page
 
 _MAX_BODY_BYTES = 16 * 2**20
 _LOOP_TURNS = 4
 """Turns of the event loop within which a closed connection is known to be closed."""
 
-Work = Callable[[Asked, Exchange, float], Answer]
+Work = Callable[[ApiRequest, LoggedRequest, float], ApiResponse]
 
 
-class Web:
+class HttpApp:
     """Serves an `Outreach`.
 
     Args:
@@ -44,7 +44,7 @@ class Web:
         app.router.add_post("/oauth/authorize", self._decide)
         app.router.add_post("/oauth/token", self._token)
         app.router.add_post("/api/app/installs/{install}/actions/accessToken", self._assertion)
-        Controls(self._outreach, self._clock).add_to(app.router)
+        AdminApi(self._outreach, self._clock).add_to(app.router)
         Page(self._outreach, self._clock).add_to(app)
         return app
 
@@ -57,7 +57,7 @@ class Web:
     async def _assertion(self, request: web.Request) -> web.Response:
         install_id = request.match_info["install"]
 
-        def work(asked: Asked, exchange: Exchange, now: float) -> Answer:
+        def work(asked: ApiRequest, exchange: LoggedRequest, now: float) -> ApiResponse:
             return self._outreach.answer_assertion(asked, install_id, exchange, now)
 
         return await self._answer(request, work, secret=True)
@@ -65,8 +65,8 @@ class Web:
     async def _answer(
         self, request: web.Request, work: Work, *, secret: bool = False
     ) -> web.Response:
-        journal, clock = self._outreach.journal, self._clock
-        asked = Asked(
+        request_log, clock = self._outreach.request_log, self._clock
+        asked = ApiRequest(
             request.method,
             request.path,
             "" if secret else request.rel_url.raw_query_string,
@@ -74,10 +74,10 @@ class Web:
             request.headers.get("Authorization", ""),
             await request.read(),
         )
-        exchange = journal.begin(asked, clock())
-        logged: Answer | None = None
+        exchange = request_log.begin(asked, clock())
+        logged: ApiResponse | None = None
         try:
-            if journal.overlapping(exchange):
+            if request_log.overlapping(exchange):
                 # The client may have given the other up, and its end be next in line.
                 for _ in range(_LOOP_TURNS):
                     await asyncio.sleep(0)
@@ -87,7 +87,7 @@ class Web:
                 await asyncio.sleep(delay)
             logged = answer._replace(body=masked_answer(answer.body)) if secret else answer
         finally:
-            journal.finish(exchange, logged, clock())
+            request_log.finish(exchange, logged, clock())
         if answer.fate != "sent":
             _reset(request)
         return web.Response(status=answer.status or 500, body=answer.body, headers=answer.headers)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pipeline.sandbox.api.resources import Resources
 from pipeline.sandbox.auth.oauth import OAuth
-from pipeline.sandbox.auth.tokens import Grant, Tokens
+from pipeline.sandbox.auth.tokens import TokenGrant, TokenRegistry
 from pipeline.sandbox.faults import BEFORE_BUDGET, Faults, answer_instead, marred
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.rate_limit import Allowance, headers, too_many
-from pipeline.sandbox.request_log import Exchange, Journal
+from pipeline.sandbox.request_log import LoggedRequest, RequestLog
 from pipeline.sandbox.responses import (
-    Answer,
-    Asked,
+    ApiRequest,
+    ApiResponse,
     bad_token,
     maintenance,
     plain,
@@ -22,7 +22,7 @@ _GRACE_SECONDS = 1.0
 """What was on its way when a 429 was answered arrives within this; it is not impatience."""
 
 
-class Gateway:
+class ApiMiddleware:
     """Lets requests in to `Resources`, or turns them away.
 
     Attributes:
@@ -32,11 +32,11 @@ class Gateway:
     def __init__(
         self,
         options: SandboxOptions,
-        tokens: Tokens,
+        tokens: TokenRegistry,
         oauth: OAuth,
         resources: Resources,
         faults: Faults,
-        journal: Journal,
+        request_log: RequestLog,
     ) -> None:
         self.allowances: dict[str, Allowance] = {}
         self._options = options
@@ -44,7 +44,7 @@ class Gateway:
         self._oauth = oauth
         self._resources = resources
         self._faults = faults
-        self._journal = journal
+        self._request_log = request_log
         self._told_to_wait: dict[str, tuple[float, float]] = {}
         self._foreign: dict[str, tuple[float, float]] = {}
 
@@ -60,7 +60,7 @@ class Gateway:
         self._oauth.revoke(user)
         return self._tokens.revoke(user)
 
-    def answer(self, asked: Asked, exchange: Exchange, now: float) -> Answer:
+    def answer(self, asked: ApiRequest, exchange: LoggedRequest, now: float) -> ApiResponse:
         """Answers one request to the API: token, then budget, then trouble, then the work."""
         if len(asked.path) + len(asked.query) > self._options.max_url_bytes:
             return plain(414, "Request-URI Too Large\n")
@@ -68,7 +68,7 @@ class Gateway:
         if isinstance(grant, str):
             return bad_token(grant)
         exchange.user = grant.user
-        self._journal.enter(exchange)
+        self._request_log.enter(exchange)
         fault = self._faults.befalling(asked.method, asked.path)
         if fault in BEFORE_BUDGET:
             return self._turn_away(fault, grant, exchange, now)
@@ -78,7 +78,7 @@ class Gateway:
         self._spend_elsewhere(grant.user, now)
         standing = self.allowance(grant.user).spend(now)
         if standing.over:
-            self._journal.violate(
+            self._request_log.violate(
                 "over_limit", f"more than {limit:,} requests in a window", grant.user, now
             )
         if standing.allowed:
@@ -88,7 +88,9 @@ class Gateway:
             answer = rate_limited(*too_many(standing, limit))
         return answer.wearing(headers(standing, limit))
 
-    def _turn_away(self, fault: str, grant: Grant, exchange: Exchange, now: float) -> Answer:
+    def _turn_away(
+        self, fault: str, grant: TokenGrant, exchange: LoggedRequest, now: float
+    ) -> ApiResponse:
         self._strike(fault, exchange)
         if fault == "expire_token":
             grant.expires_at = now
@@ -98,8 +100,13 @@ class Gateway:
         return bad_token("The JWT token could not be decoded.")
 
     def _let_in(
-        self, asked: Asked, grant: Grant, exchange: Exchange, fault: str | None, now: float
-    ) -> Answer:
+        self,
+        asked: ApiRequest,
+        grant: TokenGrant,
+        exchange: LoggedRequest,
+        fault: str | None,
+        now: float,
+    ) -> ApiResponse:
         faults = self._faults
         if now < faults.maintenance_until:
             self._strike("error_503", exchange)
@@ -113,7 +120,7 @@ class Gateway:
         answer = self._resources.answer(asked, grant, exchange, now)
         return marred(answer, fault, faults.settings)
 
-    def _strike(self, fault: str, exchange: Exchange) -> None:
+    def _strike(self, fault: str, exchange: LoggedRequest) -> None:
         exchange.fault = fault
         self._faults.struck[fault] += 1
 
@@ -132,4 +139,4 @@ class Gateway:
         if now >= until:
             self._told_to_wait[user] = (now, reset)
         elif now > told_at + _GRACE_SECONDS:
-            self._journal.violate("impatient", f"asked {until - now:.1f} s early", user, now)
+            self._request_log.violate("impatient", f"asked {until - now:.1f} s early", user, now)

@@ -18,7 +18,7 @@ _BUCKETS = 240
 """Points of the plot that a window is drawn with."""
 
 
-class Standing(NamedTuple):
+class BudgetStatus(NamedTuple):
     """Where a user's budget stands after one request was counted.
 
     Attributes:
@@ -58,14 +58,14 @@ class Allowance:
         self._asked: deque[float] = deque()
         self._usage: deque[Usage] = deque(maxlen=_BUCKETS)
 
-    def spend(self, now: float) -> Standing:
+    def spend(self, now: float) -> BudgetStatus:
         """Counts one request of the client under test."""
         self._roll(now)
         allowed = self._used < self.limit
         if allowed:
             self._count(1, now)
         self._asked.append(now)
-        standing = Standing(
+        standing = BudgetStatus(
             allowed, self.limit - self._used, self._reset(now), len(self._asked) > self.limit
         )
         self._note(now, own=int(allowed), refused=int(not allowed))
@@ -137,7 +137,7 @@ class Allowance:
             self._usage.append(point)
 
 
-def headers(standing: Standing, limit: int) -> dict[str, str]:
+def headers(standing: BudgetStatus, limit: int) -> dict[str, str]:
     """The three headers of every counted answer.
 
     Remaining carries two values, as production has been seen to: the hour's, then that
@@ -152,7 +152,7 @@ def headers(standing: Standing, limit: int) -> dict[str, str]:
     }
 
 
-def too_many(standing: Standing, limit: int) -> tuple[str, str]:
+def too_many(standing: BudgetStatus, limit: int) -> tuple[str, str]:
     """The detail text and the Retry-After of a 429.
 
     Outreach documents Retry-After as an alias of X-RateLimit-Reset: an instant, not a

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from pipeline.sandbox.responses import Answer, Asked
+from pipeline.sandbox.responses import ApiRequest, ApiResponse
 
 _ANSWERS_KEPT = 200
 """Bodies of answers kept for the page: a prospect's is some five kilobytes."""
@@ -18,7 +18,7 @@ _WRITES = frozenset({"PATCH", "DELETE"})
 
 
 @dataclass(slots=True)
-class Exchange:
+class LoggedRequest:
     """One request and its answer.
 
     Attributes:
@@ -64,7 +64,7 @@ class Violation(NamedTuple):
     at: float
 
 
-class Journal:
+class RequestLog:
     """Remembers the last requests, and counts them all.
 
     Attributes:
@@ -80,35 +80,35 @@ class Journal:
         self.unaltering = 0
         self.violations: deque[Violation] = deque(maxlen=_VIOLATIONS_KEPT)
         self.broken: Counter[str] = Counter()
-        self.exchanges: deque[Exchange] = deque(maxlen=keep)
+        self.exchanges: deque[LoggedRequest] = deque(maxlen=keep)
         self._number = 0
-        self._in_flight: dict[str, Exchange] = {}
+        self._in_flight: dict[str, LoggedRequest] = {}
 
     @property
     def count(self) -> int:
         """Requests so far, remembered or not."""
         return self._number
 
-    def begin(self, asked: Asked, now: float) -> Exchange:
+    def begin(self, asked: ApiRequest, now: float) -> LoggedRequest:
         """Enters a request that has arrived."""
         self._number += 1
         self.revision += 1
-        exchange = Exchange(
+        exchange = LoggedRequest(
             self._number, asked.method, asked.path, asked.query, asked.body, started_at=now
         )
         self.exchanges.append(exchange)
         return exchange
 
-    def find(self, number: int) -> Exchange | None:
+    def find(self, number: int) -> LoggedRequest | None:
         """The request of this number, if it is still remembered."""
         place = number - (self._number - len(self.exchanges)) - 1
         return self.exchanges[place] if 0 <= place < len(self.exchanges) else None
 
-    def overlapping(self, exchange: Exchange) -> Exchange | None:
+    def overlapping(self, exchange: LoggedRequest) -> LoggedRequest | None:
         """The write to the same record that is still in flight, if there is one."""
         return self._in_flight.get(exchange.path) if exchange.method in _WRITES else None
 
-    def enter(self, exchange: Exchange) -> None:
+    def enter(self, exchange: LoggedRequest) -> None:
         """Marks a write as in flight, and an overlap with another as a violation."""
         if exchange.method not in _WRITES:
             return
@@ -122,7 +122,7 @@ class Journal:
             )
         self._in_flight[exchange.path] = exchange
 
-    def finish(self, exchange: Exchange, answer: Answer | None, now: float) -> None:
+    def finish(self, exchange: LoggedRequest, answer: ApiResponse | None, now: float) -> None:
         """Enters the answer, or that there was none."""
         if self._in_flight.get(exchange.path) is exchange:
             del self._in_flight[exchange.path]

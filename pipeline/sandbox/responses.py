@@ -16,7 +16,7 @@ Fate = Literal["sent", "reset", "silence"]
 """What becomes of an answer: sent, lost with its connection, or never given."""
 
 
-class Asked(NamedTuple):
+class ApiRequest(NamedTuple):
     """One HTTP request.
 
     Attributes:
@@ -36,7 +36,7 @@ class Asked(NamedTuple):
     body: bytes
 
 
-class Answer(NamedTuple):
+class ApiResponse(NamedTuple):
     """One HTTP answer, and what is to become of it."""
 
     status: int
@@ -45,7 +45,7 @@ class Answer(NamedTuple):
     delay_seconds: float = 0.0
     fate: Fate = "sent"
 
-    def wearing(self, headers: Mapping[str, str]) -> Answer:
+    def wearing(self, headers: Mapping[str, str]) -> ApiResponse:
         """The same answer with more headers."""
         return self._replace(headers={**self.headers, **headers})
 
@@ -54,19 +54,19 @@ _JSON_API_HEADERS = {"Content-Type": JSON_API}
 _JSON_HEADERS = {"Content-Type": "application/json"}
 
 
-def document(status: int, content: object) -> Answer:
+def document(status: int, content: object) -> ApiResponse:
     """An answer whose body is a JSON:API document."""
-    return Answer(status, orjson.dumps(content), _JSON_API_HEADERS)
+    return ApiResponse(status, orjson.dumps(content), _JSON_API_HEADERS)
 
 
-def json_answer(status: int, content: object) -> Answer:
+def json_answer(status: int, content: object) -> ApiResponse:
     """An answer in plain JSON, as the gateway and the token endpoint give."""
-    return Answer(status, orjson.dumps(content), _JSON_HEADERS)
+    return ApiResponse(status, orjson.dumps(content), _JSON_HEADERS)
 
 
-def plain(status: int, text: str) -> Answer:
+def plain(status: int, text: str) -> ApiResponse:
     """An answer in plain text."""
-    return Answer(status, text.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+    return ApiResponse(status, text.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
 def error(kind: str, title: str, detail: str, pointer: str | None = None) -> dict[str, object]:
@@ -77,39 +77,39 @@ def error(kind: str, title: str, detail: str, pointer: str | None = None) -> dic
     return member
 
 
-def refusal(status: int, *errors: Mapping[str, object]) -> Answer:
+def refusal(status: int, *errors: Mapping[str, object]) -> ApiResponse:
     """A JSON:API error document."""
     return document(status, {"errors": errors})
 
 
-def bad_request(detail: str) -> Answer:
+def bad_request(detail: str) -> ApiResponse:
     """400: malformed, or with a parameter that does not exist."""
     return refusal(400, error("badRequest", "Bad Request", detail))
 
 
-def bad_token(why: str) -> Answer:
+def bad_token(why: str) -> ApiResponse:
     """401 in the shape of Outreach's gateway, which is not that of its API."""
     return json_answer(401, {"error": "Invalid JWT token.", "description": why})
 
 
-def missing_scope(scope: str) -> Answer:
+def missing_scope(scope: str) -> ApiResponse:
     """403 for a token that was never granted what the request needs."""
     detail = f"Your authorization is missing required scope '{scope}'."
     return refusal(403, error("unauthorizedOauthScope", "Unauthorized OAuth Scope", detail))
 
 
-def forbidden(kind: str, record: int) -> Answer:
+def forbidden(kind: str, record: int) -> ApiResponse:
     """403 for a record that governance keeps from this user."""
     detail = f"You are not authorized to perform that request on {kind} '{record}'."
     return refusal(403, error("unauthorizedRequest", "Unauthorized Request", detail))
 
 
-def not_found(what: str) -> Answer:
+def not_found(what: str) -> ApiResponse:
     """404: deleted, merged, not visible, or never there."""
     return refusal(404, error("resourceNotFound", "Resource Not Found", what))
 
 
-def unsupported_media_type() -> Answer:
+def unsupported_media_type() -> ApiResponse:
     """415, whose error says ``details`` where every other says ``detail``."""
     return refusal(
         415,
@@ -121,13 +121,13 @@ def unsupported_media_type() -> Answer:
     )
 
 
-def rate_limited(detail: str, retry_after: str) -> Answer:
+def rate_limited(detail: str, retry_after: str) -> ApiResponse:
     """429, to the letter of Outreach's documentation."""
     answer = refusal(429, error("rateLimitExceeded", "Rate Limit Exceeded", detail))
     return answer.wearing({"Retry-After": retry_after})
 
 
-def maintenance(until: float) -> Answer:
+def maintenance(until: float) -> ApiResponse:
     """503 with an ISO 8601 instant in Retry-After; ``until`` is epoch seconds."""
     instant = datetime.fromtimestamp(ceil(until), UTC).isoformat().replace("+00:00", "Z")
     detail = f"Outreach is undergoing scheduled maintenance; please try again at {instant}."
@@ -137,13 +137,13 @@ def maintenance(until: float) -> Answer:
     )
 
 
-def internal_error() -> Answer:
+def internal_error() -> ApiResponse:
     """500; Outreach documents no body for it."""
     detail = "Something went wrong on our side."
     return refusal(500, error("internalServerError", "Internal Server Error", detail))
 
 
-def bad_gateway() -> Answer:
+def bad_gateway() -> ApiResponse:
     """502 as a gateway answers it: HTML, whatever was asked for."""
     page = b"<html><head><title>502 Bad Gateway</title></head><body></body></html>"
-    return Answer(502, page, {"Content-Type": "text/html"})
+    return ApiResponse(502, page, {"Content-Type": "text/html"})

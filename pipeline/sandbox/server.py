@@ -15,9 +15,9 @@ from aiohttp import web
 from pipeline.sandbox.core import Outreach
 from pipeline.sandbox.faults import changed
 from pipeline.sandbox.fields import ResourceKind
-from pipeline.sandbox.http_app import Web
+from pipeline.sandbox.http_app import HttpApp
 from pipeline.sandbox.options import SandboxOptions
-from pipeline.sandbox.request_log import Exchange, Violation
+from pipeline.sandbox.request_log import LoggedRequest, Violation
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ class Sandbox:
         """
         # A client that gives up ends its request: what it abandoned is not in flight.
         self._runner = web.AppRunner(
-            Web(self._outreach, self._clock).application(),
+            HttpApp(self._outreach, self._clock).application(),
             access_log=None,
             handler_cancellation=True,
             max_line_size=_MAX_LINE_BYTES,
@@ -88,13 +88,15 @@ class Sandbox:
         """Every account's attributes that are not null, by id."""
         return self._on_loop(lambda: self._contents("account"))
 
-    def requests(self) -> list[Exchange]:
+    def requests(self) -> list[LoggedRequest]:
         """The log, oldest first; as long as `SandboxOptions.keep_requests` at most."""
-        return self._on_loop(lambda: [replace(each) for each in self._outreach.journal.exchanges])
+        return self._on_loop(
+            lambda: [replace(each) for each in self._outreach.request_log.exchanges]
+        )
 
     def violations(self) -> list[Violation]:
         """What a careful client never does, as it was seen done, oldest first."""
-        return self._on_loop(lambda: list(self._outreach.journal.violations))
+        return self._on_loop(lambda: list(self._outreach.request_log.violations))
 
     def seed(
         self,
@@ -114,7 +116,9 @@ class Sandbox:
     def spend_elsewhere(self, user: str, requests: int) -> int:
         """Lets a user's other tools spend budget now; returns how much was left to spend."""
         return self._on_loop(
-            lambda: self._outreach.gateway.allowance(user).spend_elsewhere(requests, self._clock())
+            lambda: self._outreach.middleware.allowance(user).spend_elsewhere(
+                requests, self._clock()
+            )
         )
 
     def expire_tokens(self, user: str) -> int:
@@ -123,7 +127,7 @@ class Sandbox:
 
     def revoke_tokens(self, user: str) -> int:
         """Ends a user's access and refresh tokens; returns how many access tokens there were."""
-        return self._on_loop(lambda: self._outreach.gateway.revoke(user))
+        return self._on_loop(lambda: self._outreach.middleware.revoke(user))
 
     def set_faults(self, **changes: float) -> None:
         """Changes what goes wrong from now on; the rest of `FaultSettings` stays.

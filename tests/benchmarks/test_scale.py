@@ -21,7 +21,7 @@ from tests.support.changes import change
 from tests.support.program import ROOT
 from transforms.budget.budget import Budget, BudgetTerms
 from transforms.elements import Change, Patch
-from transforms.outreach.send_queue import Queue
+from transforms.outreach.send_queue import SendQueue
 
 FAST = Outreach(seconds=(0.25, 0.25))
 AMPLE = Outreach(limit=10**6, seconds=(0.25, 0.25))
@@ -171,7 +171,7 @@ def test_a_stream_has_the_rate_and_the_skew_that_it_says() -> None:
     assert repeated / len(arrivals) == pytest.approx(0.1, rel=0.05)
 
 
-class Loses(Queue):
+class Loses(SendQueue):
     """A queue that loses a patch."""
 
     def add(self, patch: Patch) -> list[Change]:

@@ -19,8 +19,8 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
-from pipeline.sandbox.request_log import Exchange
-from pipeline.sandbox.responses import Answer, Asked
+from pipeline.sandbox.request_log import LoggedRequest
+from pipeline.sandbox.responses import ApiRequest, ApiResponse
 from tests.support.connected import (
     CLIENT_SECRET,
     CLIENT_SECRET_ENV,
@@ -102,15 +102,15 @@ def drill(
 
 def halfway(sandbox: Sandbox, act: Callable[[], object]) -> None:
     """Does something to a sandbox when it is asked for the thirtieth time from now."""
-    gateway = sandbox._outreach.gateway
-    answer, places = gateway.answer, itertools.count(1)
+    middleware = sandbox._outreach.middleware
+    answer, places = middleware.answer, itertools.count(1)
 
-    def answer_or_act(asked: Asked, exchange: Exchange, now: float) -> Answer:
+    def answer_or_act(asked: ApiRequest, exchange: LoggedRequest, now: float) -> ApiResponse:
         if next(places) == HALFWAY:
             act()
         return answer(asked, exchange, now)
 
-    gateway.answer = answer_or_act  # type: ignore[method-assign]
+    middleware.answer = answer_or_act  # type: ignore[method-assign]
 
 
 def assert_all_is_well(sandbox: Sandbox, ended: Ended, *, throttled: int = 0) -> None:
@@ -146,7 +146,7 @@ def assert_silent(sandbox: Sandbox, ended: Ended) -> None:
     assert [name for name, text in outputs.items() if any(map(text.__contains__, secrets))] == []
 
 
-def asked(sandbox: Sandbox) -> list[Exchange]:
+def asked(sandbox: Sandbox) -> list[LoggedRequest]:
     """Requests to the API."""
     return [one for one in sandbox.requests() if one.path.startswith("/api/")]
 
@@ -165,7 +165,7 @@ def told(change: dict[str, object]) -> tuple[object, ...]:
     return change["outreach_id"], change["segment"], change["event_time"], status
 
 
-def token_requests(sandbox: Sandbox) -> list[Exchange]:
+def token_requests(sandbox: Sandbox) -> list[LoggedRequest]:
     return [one for one in sandbox.requests() if one.path == "/oauth/token"]
 
 

@@ -15,13 +15,13 @@ from aiohttp import web
 from pipeline.sandbox import Sandbox
 from tests.support.changes import ended, ids_of_patches, tally
 from transforms.budget.budget import Budget, BudgetTerms
-from transforms.budget.grant import Allotment
+from transforms.budget.grant import Grant
 from transforms.clock import steady
 from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach.auth.credentials import Credential
 from transforms.outreach.client import OutreachClient, Timeouts
-from transforms.outreach.sender import Delivery, Sender, Standing
+from transforms.outreach.sender import Delivery, Sender, UserProgress
 
 AMPLE = BudgetTerms(100_000, 3600.0, 0)
 
@@ -53,14 +53,14 @@ class Sent:
     outcomes: list[Outcome]
     left: list[Patch]
     sender: Sender
-    budget: Budget | Allotment
+    budget: Budget | Grant
 
     @property
     def tally(self) -> dict[str, int]:
         return tally(self.outcomes)
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> UserProgress:
         return self.sender.standing()
 
     def of(self, name: str) -> list[Outcome]:
@@ -75,7 +75,7 @@ async def delivering(
     patches: Sequence[Patch],
     *,
     credential: Credential | None = None,
-    budget: Budget | Allotment | None = None,
+    budget: Budget | Grant | None = None,
     delivery: Delivery | None = None,
     clock: Callable[[], float] = steady,
     timeouts: Timeouts | None = None,

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from pipeline.cli import cli
 from pipeline.destination.file import load_destination
-from pipeline.io.sinks import ReadMessages
+from pipeline.io.pubsub_source import ReadMessages
 from pipeline.jobs.streaming import Streaming, activation_of, options_of
 from tests.support.dataflow_service import PROJECT, Service, dataflow_service
 from tests.support.program import write_destination

@@ -94,16 +94,16 @@ def relayed(address: str, port: int = 0) -> Iterator[str]:
 
 
 async def _ask(reader: asyncio.StreamReader, forth: asyncio.StreamWriter) -> None:
-    halves = Halves()
+    steps = Halves()
     try:
         forth.write(await reader.readexactly(_PREFACE_BYTES))
         while True:
             head = await reader.readexactly(_HEAD_BYTES)
             body = await reader.readexactly(int.from_bytes(head[:3], "big"))
-            forth.write(halves.heard(head, body))
+            forth.write(steps.heard(head, body))
             await forth.drain()
     except (asyncio.IncompleteReadError, ConnectionError):
-        forth.write(halves.gone())
+        forth.write(steps.gone())
         await forth.drain()
 
 

@@ -71,11 +71,11 @@ def frame(kind: int, flags: int, stream: int, body: bytes = b"") -> tuple[bytes,
 
 
 def test_streams_are_ended_that_their_client_left_open() -> None:
-    halves = Halves()
-    assert halves.heard(*frame(4, 0, 0, b"settings")) == b"".join(frame(4, 0, 0, b"settings"))
+    steps = Halves()
+    assert steps.heard(*frame(4, 0, 0, b"settings")) == b"".join(frame(4, 0, 0, b"settings"))
     for stream in (1, 3, 5):
-        assert halves.heard(*frame(1, 4, stream, b"head")) == b"".join(frame(1, 4, stream, b"head"))
-    assert halves.heard(*frame(0, 1, 1, b"all")) == b"".join(frame(0, 1, 1, b"all"))
-    assert halves.heard(*frame(3, 0, 3, b"code")) == b"".join(frame(0, 1, 3))
-    assert halves.heard(*frame(3, 0, 1, b"code")) == b"".join(frame(3, 0, 1, b"code"))
-    assert halves.gone() == b"".join(frame(0, 1, 5))
+        assert steps.heard(*frame(1, 4, stream, b"head")) == b"".join(frame(1, 4, stream, b"head"))
+    assert steps.heard(*frame(0, 1, 1, b"all")) == b"".join(frame(0, 1, 1, b"all"))
+    assert steps.heard(*frame(3, 0, 3, b"code")) == b"".join(frame(0, 1, 3))
+    assert steps.heard(*frame(3, 0, 1, b"code")) == b"".join(frame(3, 0, 1, b"code"))
+    assert steps.gone() == b"".join(frame(0, 1, 5))

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from math import inf, isfinite
 from typing import Final, Self
 
-from transforms.budget.server_remaining import Remaining
+from transforms.budget.rate_limits import RateLimits
+from transforms.budget.server_remaining import ServerRemaining
 from transforms.budget.shards import share, share_left
-from transforms.budget.sliding_window import Window
-from transforms.outreach.responses import RateLimits
+from transforms.budget.sliding_window import SlidingWindow
 
 _PAUSE_MOST_SECONDS: Final = 60.0
 _STEP_MOST_SECONDS: Final = 60.0
@@ -114,10 +114,10 @@ class Budget:
         self._limit = 0
         self._allowance = terms.allowance
         self._now = -inf
-        self._window = Window(self._per_seconds)
+        self._window = SlidingWindow(self._per_seconds)
         self._in_flight = 0
         self._taken_at = -inf
-        self._server = Remaining()
+        self._server = ServerRemaining()
         self._blocked_until = -inf
         self._block_seconds = _BLOCK_LEAST_SECONDS
         self._heard_at = -inf
@@ -297,7 +297,7 @@ class Budget:
             budget._probing,
         ) = _DUMP.unpack_from(dumped)
         budget._server.left += budget._in_flight
-        budget._window = Window.load(dumped[_DUMP.size :], budget._per_seconds)
+        budget._window = SlidingWindow.load(dumped[_DUMP.size :], budget._per_seconds)
         if limit:
             budget._heed_limit(limit)
         return budget

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from transforms.budget.budget import Budget
-from transforms.outreach.responses import RateLimits
+from transforms.budget.rate_limits import RateLimits
 
 
-class Allotment:
+class Grant:
     """Stands in for a `Budget` whose requests were taken, and recorded, before.
 
     Never more than was granted is sent, and less as soon as the server says that less is left.

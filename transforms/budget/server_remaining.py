@@ -6,7 +6,7 @@ from collections import deque
 from math import inf
 
 
-class Remaining:
+class ServerRemaining:
     """The least that the server can have left for us now, by its own answers.
 
     An answer does not count the requests that the server had yet to see. Of all requests

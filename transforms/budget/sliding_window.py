@@ -12,7 +12,7 @@ _HEAD: Final = struct.Struct("<d")
 _BUCKET: Final = struct.Struct("<dI")
 
 
-class Window:
+class SlidingWindow:
     """Spends of the last `per_seconds`, kept in a few hundred buckets.
 
     A bucket is as young as its youngest spend and leaves as a whole. So a spend counts

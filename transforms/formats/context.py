@@ -27,7 +27,7 @@ The microsecond at which a message was published then fits into 63 bits until th
 _NONE: Final = object()
 
 
-class Reading:
+class RecordContext:
     """One block's reading: the arrival at hand, and all that was found so far.
 
     Attributes:
@@ -172,7 +172,7 @@ class Format(Protocol):
     def matches(self, record: dict[str, Any]) -> bool:
         """Whether this object is of the format; it need not be a good one."""
 
-    def read(self, record: dict[str, Any], reading: Reading) -> bytes | None:
+    def read(self, record: dict[str, Any], reading: RecordContext) -> bytes | None:
         """Adds to the reading what the record holds.
 
         Returns:

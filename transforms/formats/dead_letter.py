@@ -18,7 +18,7 @@ from typing import Any, Final
 import orjson
 
 from transforms.elements import AttributeChange, MembershipChange
-from transforms.formats.context import Reading
+from transforms.formats.context import RecordContext
 from transforms.formats.validation import (
     Refused,
     read_instant,
@@ -40,7 +40,7 @@ def matches(record: dict[str, Any]) -> bool:
     )
 
 
-def read(record: dict[str, Any], reading: Reading) -> bytes | None:
+def read(record: dict[str, Any], reading: RecordContext) -> bytes | None:
     """See `Format`; of stage ``parse`` returns what arrived, of ``deliver`` adds the change."""
     payload = record["payload"]
     if record["stage"] == "parse":
@@ -83,7 +83,7 @@ def _arrival(payload: object) -> bytes:
     raise Refused("unknown_shape", f"payload is {shown(payload)}; it must be what arrived")
 
 
-def _read_change(payload: dict[str, Any], reading: Reading) -> None:
+def _read_change(payload: dict[str, Any], reading: RecordContext) -> None:
     prospect = read_outreach_id(payload.get("outreach_id"))
     time = read_instant(payload.get("event_time"), "event_time", reading.published)
     fields = read_object(payload.get("attributes"), "attributes")

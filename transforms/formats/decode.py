@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 
 from transforms.formats import dead_letter, flat, profile
-from transforms.formats.context import Format, Reading
+from transforms.formats.context import Format, RecordContext
 from transforms.formats.csv_rows import Header, join_rows, read_header, read_row
 from transforms.formats.validation import Refused
 from transforms.text import listed, shown
@@ -34,7 +34,7 @@ def digest(text: bytes) -> str:
 
 
 def read_arrival(
-    arrival: bytes, reading: Reading, arrival_id: str | None = None, depth: int = 0
+    arrival: bytes, reading: RecordContext, arrival_id: str | None = None, depth: int = 0
 ) -> None:
     """Adds to the reading all that a line or message holds.
 
@@ -71,7 +71,9 @@ def read_arrival(
             reading.refuse(_unknown(element))
 
 
-def read_row_arrival(row: bytes, head: bytes, header: Header | None, reading: Reading) -> bool:
+def read_row_arrival(
+    row: bytes, head: bytes, header: Header | None, reading: RecordContext
+) -> bool:
     """Adds to the reading what one CSV row holds.
 
     Args:
@@ -95,7 +97,7 @@ def read_row_arrival(row: bytes, head: bytes, header: Header | None, reading: Re
     return record is not None
 
 
-def _read_record(record: dict[str, Any], reading: Reading, depth: int) -> bool:
+def _read_record(record: dict[str, Any], reading: RecordContext, depth: int) -> bool:
     """Adds what the record holds; returns False if its shape is unknown."""
     for matches, read in _READERS:
         if matches(record):
@@ -112,7 +114,7 @@ def _read_record(record: dict[str, Any], reading: Reading, depth: int) -> bool:
     return False
 
 
-def _read_table(arrival: bytes, reading: Reading) -> bool:
+def _read_table(arrival: bytes, reading: RecordContext) -> bool:
     """Adds the rows of a CSV text; returns False if it is none."""
     head, _, rows = arrival.lstrip().partition(b"\n")
     if not rows or b"outreach_id" not in head.lower():

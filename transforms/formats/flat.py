@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from transforms.elements import MembershipChange
-from transforms.formats.context import Reading
+from transforms.formats.context import RecordContext
 from transforms.formats.validation import (
     Refused,
     read_instant,
@@ -31,7 +31,7 @@ def matches(record: dict[str, Any]) -> bool:
     return "outreach_id" in record and "segmentMembership" not in record
 
 
-def read(record: dict[str, Any], reading: Reading) -> None:
+def read(record: dict[str, Any], reading: RecordContext) -> None:
     """See `Format`; a bad status costs the membership but not the attributes."""
     if record["outreach_id"] is None:
         raise Refused("identity_missing", "outreach_id is empty; put the prospect's id there")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from transforms.elements import MembershipChange
-from transforms.formats.context import Reading
+from transforms.formats.context import RecordContext
 from transforms.formats.validation import (
     Refused,
     read_instant,
@@ -30,7 +30,7 @@ def matches(record: dict[str, Any]) -> bool:
     return "segmentMembership" in record or "identityMap" in record
 
 
-def read(record: dict[str, Any], reading: Reading) -> None:
+def read(record: dict[str, Any], reading: RecordContext) -> None:
     """See `Format`; a bad membership, id or attribute costs only itself."""
     prospects = _read_prospects(record, reading)
     if not prospects:
@@ -41,7 +41,7 @@ def read(record: dict[str, Any], reading: Reading) -> None:
     reading.add_attributes(prospects, places, reading.published if newest is None else newest)
 
 
-def _read_prospects(record: dict[str, Any], reading: Reading) -> list[int]:
+def _read_prospects(record: dict[str, Any], reading: RecordContext) -> list[int]:
     identities = read_object(record.get("identityMap"), "identityMap")
     ids = _ids(identities, reading.identity)
     if not ids:
@@ -79,7 +79,9 @@ def _as_list(entries: object) -> list[Any]:
     return [] if entries is None else [entries]
 
 
-def _read_memberships(record: dict[str, Any], prospects: list[int], reading: Reading) -> int | None:
+def _read_memberships(
+    record: dict[str, Any], prospects: list[int], reading: RecordContext
+) -> int | None:
     """Adds the memberships; returns the newest of their valid times."""
     newest: int | None = None
     for namespace, segments in read_object(

@@ -14,7 +14,7 @@ HOLD_MOST_SECONDS = 3600.0
 """However long a server asks to be left alone, so often it is asked again."""
 
 
-class Patience:
+class CircuitBreaker:
     """What one user's requests met of trouble, and until when none is to be sent.
 
     One prospect may be the cause of its own trouble, so a single request that meets some holds

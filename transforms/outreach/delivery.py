@@ -32,7 +32,7 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class UserProgress:
     """What a sender is doing, for people and for metrics.
 
     Attributes:

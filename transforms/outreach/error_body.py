@@ -27,7 +27,7 @@ _SECRET: Final = re.compile(
 _HIDDEN: Final = "[hidden]"
 
 
-class Complaint(NamedTuple):
+class ErrorBody(NamedTuple):
     """An error body, read.
 
     Attributes:
@@ -48,7 +48,7 @@ class Complaint(NamedTuple):
     is_page: bool
 
 
-def read_complaint(body: bytes) -> Complaint:
+def read_error_body(body: bytes) -> ErrorBody:
     """Reads an error body of any shape; raises nothing.
 
     Known shapes: the API's ``{"errors": [{"id", "title", "detail", "source"}]}``, whose
@@ -62,10 +62,10 @@ def read_complaint(body: bytes) -> Complaint:
         if page:
             title = _PAGE_TITLE.search(text)
             text = title[1] if title else ""
-        return Complaint(frozenset(), bounded(text), (), None, is_outreachs=False, is_page=page)
+        return ErrorBody(frozenset(), bounded(text), (), None, is_outreachs=False, is_page=page)
     told = [_told(error) for error in errors]
     scopes = (_SCOPE.search(text) for text in told)
-    return Complaint(
+    return ErrorBody(
         frozenset(kind for error in errors if isinstance(kind := error.get("id"), str)),
         bounded("; ".join(dict.fromkeys(filter(None, told)))),
         tuple(dict.fromkeys(_fields(errors))),

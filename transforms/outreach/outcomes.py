@@ -8,8 +8,8 @@ from transforms.clock import micros
 from transforms.elements import DELIVERED, REJECTED, SUPERSEDED, UNCHANGED, Change, Outcome
 from transforms.outreach.backoff import retry_time
 from transforms.outreach.read_before_write import split_unchanged
-from transforms.outreach.responses import Fate, Verdict
-from transforms.outreach.send_queue import Queue, Work
+from transforms.outreach.responses import Classification, Fate
+from transforms.outreach.send_queue import SendQueue, Work
 
 
 class Outcomes:
@@ -27,7 +27,7 @@ class Outcomes:
     def __init__(
         self,
         user: str,
-        queue: Queue,
+        queue: SendQueue,
         give_up_seconds: float,
         emit: Callable[[Outcome], None],
     ) -> None:
@@ -36,7 +36,7 @@ class Outcomes:
         self._give_up_seconds = give_up_seconds
         self._emit = emit
 
-    def written(self, work: Work, verdict: Verdict, now: float) -> None:
+    def written(self, work: Work, verdict: Classification, now: float) -> None:
         """The request that carried `work.changes` was answered, or met trouble."""
         match verdict.fate:
             case Fate.ACCEPTED:
@@ -55,7 +55,7 @@ class Outcomes:
     def read(
         self,
         chunk: Sequence[Work],
-        verdict: Verdict,
+        verdict: Classification,
         values: Mapping[int, Mapping[str, object]],
         now: float,
     ) -> int:
@@ -98,7 +98,7 @@ class Outcomes:
         work.attempts, work.troubled_since = 0, None
         self.superseded(self._queue.again(work), now)
 
-    def _narrow(self, work: Work, verdict: Verdict, now: float) -> None:
+    def _narrow(self, work: Work, verdict: Classification, now: float) -> None:
         """Some value is refused: it is dropped and the rest sent, or it is looked for."""
         named = [change for change in work.changes if change.field in verdict.fields]
         if not named and len(work.changes) > 1 and not verdict.fields:
@@ -115,7 +115,7 @@ class Outcomes:
                 work.rest.append(others)
         self._proceed(work, now)
 
-    def _retry(self, work: Work, verdict: Verdict, now: float) -> None:
+    def _retry(self, work: Work, verdict: Classification, now: float) -> None:
         work.attempts += 1
         work.troubled_since = now if work.troubled_since is None else work.troubled_since
         if now - work.troubled_since >= self._give_up_seconds:
@@ -125,7 +125,9 @@ class Outcomes:
         until = retry_time(work.attempts, now, verdict.retry_at)
         self.superseded(self._queue.later(work, until), now)
 
-    def _end(self, outcome: str, changes: Sequence[Change], verdict: Verdict, now: float) -> None:
+    def _end(
+        self, outcome: str, changes: Sequence[Change], verdict: Classification, now: float
+    ) -> None:
         if changes:
             failed = outcome == REJECTED
             self._emit(

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from transforms.elements import Change
-from transforms.outreach.responses import Fate, Verdict
+from transforms.outreach.responses import Classification, Fate
 
 READ_LEAST = 100
 """Prospects from which on one request to read them is cheap: one in a hundred."""
@@ -17,7 +17,7 @@ SELDOM = 10
 """Of chunks not worth reading, each so manieth is read all the same: things change."""
 
 
-class Reading:
+class ReadBeforeWrite:
     """Decides whether reading pays: it costs one request and spares one a prospect that holds.
 
     A token may write and not read (`prospects.write` does not imply `prospects.read`), and a
@@ -38,7 +38,7 @@ class Reading:
         self._skipped = (self._skipped + 1) % SELDOM
         return self._skipped == 0
 
-    def learn(self, verdict: Verdict, spared: int) -> None:
+    def learn(self, verdict: Classification, spared: int) -> None:
         """What came of a reading: how it was answered, and how many requests it spared."""
         if verdict.fate in (Fate.ACCEPTED, Fate.TROUBLE):
             self._vain = 0 if spared else self._vain + 1

@@ -16,9 +16,10 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from http import HTTPStatus
 from math import isfinite
-from typing import Final, NamedTuple
+from typing import Final
 
-from transforms.outreach.error_body import Complaint, read_complaint
+from transforms.budget.rate_limits import RateLimits
+from transforms.outreach.error_body import ErrorBody, read_error_body
 from transforms.times import parse_time
 
 _EPOCH_FROM: Final = 10**9
@@ -30,20 +31,6 @@ _INSTANT: Final = re.compile(
     rb"(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
 _BODY_SEARCHED: Final = 4096
-
-
-class RateLimits(NamedTuple):
-    """What an answer's headers say of the user's budget; None where they do not.
-
-    Attributes:
-      limit: requests in a window.
-      remaining: requests left in it.
-      reset: epoch seconds at which the server starts afresh.
-    """
-
-    limit: int | None = None
-    remaining: int | None = None
-    reset: float | None = None
 
 
 class Fate(Enum):
@@ -67,7 +54,7 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Classification:
     """An answer's fate and why.
 
     Attributes:
@@ -91,7 +78,9 @@ class Verdict:
     remedy: str = ""
 
 
-_ACCEPTED: Final = {status: Verdict(Fate.ACCEPTED, status=status) for status in range(200, 300)}
+_ACCEPTED: Final = {
+    status: Classification(Fate.ACCEPTED, status=status) for status in range(200, 300)
+}
 
 _SERVERS_TROUBLE: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 _TRANSIENT: Final = frozenset(
@@ -116,7 +105,7 @@ _OF_THIS_PROSPECT: Final = {
 
 def classify(  # noqa: PLR0911 - one return a fate reads like the table it is
     status: int, headers: Mapping[str, str], body: bytes, now: float
-) -> Verdict:
+) -> Classification:
     """Decides an answer's fate; raises nothing, whatever came.
 
     Args:
@@ -128,50 +117,54 @@ def classify(  # noqa: PLR0911 - one return a fate reads like the table it is
     accepted = _ACCEPTED.get(status)
     if accepted is not None:
         return accepted
-    said = read_complaint(body)
+    said = read_error_body(body)
     detail = said.text or f"Outreach answered {status} and did not say why"
     if status == HTTPStatus.TOO_MANY_REQUESTS:
         retry_at = read_retry_at(headers, body, now)
-        return Verdict(Fate.THROTTLED, "throttled", detail, status, retry_at)
+        return Classification(Fate.THROTTLED, "throttled", detail, status, retry_at)
     if status == HTTPStatus.UNAUTHORIZED:
-        return Verdict(Fate.UNAUTHENTICATED, "unauthenticated", detail, status)
+        return Classification(Fate.UNAUTHENTICATED, "unauthenticated", detail, status)
     if status == HTTPStatus.FORBIDDEN:
         return _classify_forbidden(said, detail)
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        return Verdict(Fate.FIELD_REFUSED, "field_refused", detail, status, fields=said.fields)
+        return Classification(
+            Fate.FIELD_REFUSED, "field_refused", detail, status, fields=said.fields
+        )
     if status in _OF_THIS_PROSPECT:
         if not said.is_outreachs:
             detail += " (not in the words of Outreach's API: is outreach.base_url right?)"
-        return Verdict(Fate.REFUSED, _OF_THIS_PROSPECT[HTTPStatus(status)], detail, status)
+        return Classification(Fate.REFUSED, _OF_THIS_PROSPECT[HTTPStatus(status)], detail, status)
     announced = "scheduledServerMaintenance" in said.ids
     # Every answer carries X-RateLimit-Reset; only on a 429 is it what to wait for.
     retry_at = read_retry_at(headers, body if announced else b"", now, by_reset=False)
     if announced:
-        return Verdict(Fate.MAINTENANCE, "unavailable", detail, status, retry_at)
+        return Classification(Fate.MAINTENANCE, "unavailable", detail, status, retry_at)
     if status in _TRANSIENT or not HTTPStatus.CONTINUE <= status < _SERVERS_TROUBLE:
-        return Verdict(Fate.TROUBLE, "unavailable", detail, status, retry_at)
+        return Classification(Fate.TROUBLE, "unavailable", detail, status, retry_at)
     remedy = "check outreach.base_url; if it is right, this is a bug to report"
-    return Verdict(Fate.PAUSE, "misconfigured", f"{status}: {detail}", status, remedy=remedy)
+    return Classification(Fate.PAUSE, "misconfigured", f"{status}: {detail}", status, remedy=remedy)
 
 
-def without(verdict: Verdict, token: str) -> Verdict:
+def without(verdict: Classification, token: str) -> Classification:
     """The verdict with its words clear of the token, which a server may have repeated."""
     if not token or token not in verdict.detail:
         return verdict
     return replace(verdict, detail=verdict.detail.replace(token, "***"))
 
 
-def _classify_forbidden(said: Complaint, detail: str) -> Verdict:
+def _classify_forbidden(said: ErrorBody, detail: str) -> Classification:
     status = HTTPStatus.FORBIDDEN.value
     if "unauthorizedOauthScope" in said.ids:
         missing = f"the scope {said.scope}" if said.scope else "the scope that it lacks"
         remedy = f"connect the user again and grant {missing}"
-        return Verdict(Fate.PAUSE, "scope_missing", detail, status, scope=said.scope, remedy=remedy)
+        return Classification(
+            Fate.PAUSE, "scope_missing", detail, status, scope=said.scope, remedy=remedy
+        )
     if said.is_page:
         detail = f"403 with a web page: {detail}"
         remedy = "something in front of Outreach refuses this machine; ask who runs its network"
-        return Verdict(Fate.PAUSE, "misconfigured", detail, status, remedy=remedy)
-    return Verdict(Fate.REFUSED, "forbidden", detail, status)
+        return Classification(Fate.PAUSE, "misconfigured", detail, status, remedy=remedy)
+    return Classification(Fate.REFUSED, "forbidden", detail, status)
 
 
 def read_limits(headers: Mapping[str, str]) -> RateLimits:

@@ -43,7 +43,7 @@ class Work:
         return self.changes + [change for part in self.rest for change in part]
 
 
-class Queue:
+class SendQueue:
     """Waiting work in the order of arrival; what met trouble waits apart for its time.
 
     Never longer than there are distinct prospects: what comes for one that waits is merged

@@ -13,20 +13,20 @@ import math
 from collections.abc import Awaitable, Callable, Iterable
 
 from transforms.budget.budget import Budget
-from transforms.budget.grant import Allotment
+from transforms.budget.grant import Grant
 from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError, Trouble
-from transforms.outreach.auth.access_token import Badge
+from transforms.outreach.auth.access_token import AccessToken
 from transforms.outreach.auth.credentials import Credential
-from transforms.outreach.backoff import Patience
+from transforms.outreach.backoff import CircuitBreaker
 from transforms.outreach.client import OutreachClient, Reply
-from transforms.outreach.delivery import Delivery, Standing
+from transforms.outreach.delivery import Delivery, UserProgress
 from transforms.outreach.outcomes import Outcomes
-from transforms.outreach.read_before_write import Reading, read_values
-from transforms.outreach.responses import Fate, Verdict, classify, read_limits, without
-from transforms.outreach.send_queue import Queue, Work
+from transforms.outreach.read_before_write import ReadBeforeWrite, read_values
+from transforms.outreach.responses import Classification, Fate, classify, read_limits, without
+from transforms.outreach.send_queue import SendQueue, Work
 
-__all__ = ["Delivery", "Sender", "Standing"]
+__all__ = ["Delivery", "Sender", "UserProgress"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Sender:
       delivery: see `Delivery`.
       emit: is called with each outcome as it is known.
       clock: seconds since the epoch.
-      patience: what earlier senders of this user learnt of the server; changed here.
+      breaker: what earlier senders of this user learnt of the server; changed here.
       reading: the same of reading.
 
     Attributes:
@@ -54,24 +54,24 @@ class Sender:
         user: str,
         client: OutreachClient,
         credential: Credential,
-        budget: Budget | Allotment,
+        budget: Budget | Grant,
         delivery: Delivery,
         emit: Callable[[Outcome], None],
         clock: Callable[[], float],
         *,
-        patience: Patience | None = None,
-        reading: Reading | None = None,
+        breaker: CircuitBreaker | None = None,
+        reading: ReadBeforeWrite | None = None,
     ) -> None:
         self._user = user
         self._client = client
-        self._badge = Badge(user, credential)
+        self._access_token = AccessToken(user, credential)
         self._budget = budget
         self._in_flight = delivery.in_flight
         self._clock = clock
-        self._queue = Queue()
+        self._queue = SendQueue()
         self._outcomes = Outcomes(user, self._queue, delivery.give_up_seconds, emit)
-        self._patience = patience or Patience(delivery.in_flight)
-        self._reading = reading or Reading()
+        self._breaker = breaker or CircuitBreaker(delivery.in_flight)
+        self._reading = reading or ReadBeforeWrite()
         self._turn = asyncio.Lock()
         self._news = asyncio.Event()
         self._until = math.inf
@@ -84,9 +84,9 @@ class Sender:
         self._throttled_seconds = 0.0
         self.paused: CredentialError | None = None
 
-    def standing(self) -> Standing:
+    def standing(self) -> UserProgress:
         """What this sender is doing now."""
-        return Standing(
+        return UserProgress(
             self._user,
             len(self._queue),
             self._queue.delayed,
@@ -148,7 +148,7 @@ class Sender:
                 worker.cancel()
             await asyncio.gather(*self._workers, return_exceptions=True)
         self._outcomes.superseded(self._queue.recall(), self._clock())
-        held_until = self._patience.held_until
+        held_until = self._breaker.held_until
         return self._queue.clear(self._user, held_until if held_until > self._clock() else 0.0)
 
     async def _work(self) -> None:
@@ -166,7 +166,7 @@ class Sender:
             while not self._is_over():
                 obstacle = self._obstacle()
                 if obstacle is None:
-                    token = await self._heeding(self._badge.show(self._clock()))
+                    token = await self._heeding(self._access_token.show(self._clock()))
                     # All may have changed meanwhile, since a token can take minutes.
                     if token is None or self._is_over() or self._obstacle() is not None:
                         continue
@@ -193,9 +193,9 @@ class Sender:
         now = self._clock()
         due = self._queue.wake(now)
         if not self._queue.ready:
-            return due, self._patience.last_trouble if due is not None else ""
-        if self._patience.held_until > now:
-            return self._patience.held_until, self._patience.held_for
+            return due, self._breaker.last_trouble if due is not None else ""
+        if self._breaker.held_until > now:
+            return self._breaker.held_until, self._breaker.held_for
         if self._queue.in_flight and self._goes_alone(now):
             return None, ""
         return None
@@ -203,7 +203,9 @@ class Sender:
     def _goes_alone(self, now: float) -> bool:
         # What others spent shows only in an answer, and so does whether a fresh token is good;
         # a server in trouble is not helped by more.
-        return self._budget.needs_probe(now) or self._badge.unproven or self._patience.exhausted
+        return (
+            self._budget.needs_probe(now) or self._access_token.unproven or self._breaker.exhausted
+        )
 
     def _choose(self) -> Work | list[Work]:
         most = self._client.most_ids
@@ -245,7 +247,7 @@ class Sender:
         spared = self._outcomes.read(chunk, verdict, values, self._clock())
         self._reading.learn(verdict, spared)
 
-    async def _ask(self, request: Awaitable[Reply], token: str) -> tuple[Verdict, bytes]:
+    async def _ask(self, request: Awaitable[Reply], token: str) -> tuple[Classification, bytes]:
         """Awaits an answer and learns from it: the budget, the token, the server's state."""
         answers = self._budget.answers
         self._requests += 1
@@ -257,8 +259,8 @@ class Sender:
             else:
                 self._budget.give_back()
                 self._requests -= 1
-            self._patience.meet(str(trouble), self._clock())
-            return Verdict(Fate.TROUBLE, "unavailable", str(trouble)), b""
+            self._breaker.meet(str(trouble), self._clock())
+            return Classification(Fate.TROUBLE, "unavailable", str(trouble)), b""
         except BaseException:
             # Cancelled, or a bug: it may have reached the server all the same.
             self._budget.unanswered(self._clock())
@@ -271,14 +273,14 @@ class Sender:
                 self._throttled += 1
                 self._budget.exhausted(verdict.retry_at or now, now)
             case Fate.MAINTENANCE:
-                self._patience.refrain(verdict.detail, now, verdict.retry_at)
+                self._breaker.refrain(verdict.detail, now, verdict.retry_at)
             case Fate.TROUBLE:
-                self._patience.meet(verdict.detail, now, verdict.retry_at)
+                self._breaker.meet(verdict.detail, now, verdict.retry_at)
             case Fate.UNAUTHENTICATED:
-                await self._heeding(self._badge.refused(token, verdict.detail, now))
+                await self._heeding(self._access_token.refused(token, verdict.detail, now))
             case _:
-                self._patience.restore()
-                self._badge.accepted(token)
+                self._breaker.restore()
+                self._access_token.accepted(token)
         return verdict, reply.body
 
     async def _heeding(self, asked: Awaitable[str | None]) -> str | None:
@@ -288,7 +290,7 @@ class Sender:
         except CredentialError as problem:
             self._pause(problem)
         except Trouble as trouble:
-            self._patience.refrain(str(trouble), self._clock())
+            self._breaker.refrain(str(trouble), self._clock())
         return None
 
     def _pause(self, problem: CredentialError) -> None:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from transforms.budget.budget import Budget, BudgetTerms
-from transforms.budget.grant import Allotment
+from transforms.budget.grant import Grant
 from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach.auth.credentials import Auth, Credential
-from transforms.outreach.backoff import Patience
+from transforms.outreach.backoff import CircuitBreaker
 from transforms.outreach.client import OutreachClient, Timeouts
-from transforms.outreach.delivery import Delivery, Standing
-from transforms.outreach.read_before_write import Reading
+from transforms.outreach.delivery import Delivery, UserProgress
+from transforms.outreach.read_before_write import ReadBeforeWrite
 from transforms.outreach.sender import Sender
 
 READY_OUTCOMES = 50
@@ -30,7 +30,7 @@ GRACE_SECONDS = 7.0
 """How long answers are awaited once a drain was asked for: ten seconds after they ask it to end,
 service managers and container runtimes kill a process, which has other things to end too."""
 
-Watch = Callable[[Sequence[Standing]], bool]
+Watch = Callable[[Sequence[UserProgress]], bool]
 """Is told a few times a second what each user's sender is doing; True asks it to drain, and what
 is not answered `GRACE_SECONDS` later is left."""
 
@@ -51,7 +51,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Unsent:
     """What a user's sender did not get to.
 
     Attributes:
@@ -69,15 +69,15 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Acquaintance:
+class UserContext:
     """What a worker keeps of a user from one delivery to the next."""
 
     credential: Credential
-    patience: Patience
-    reading: Reading
+    breaker: CircuitBreaker
+    reading: ReadBeforeWrite
 
 
-class Desk:
+class SenderPool:
     """Opens an event loop and an HTTP session, to be closed with `close`.
 
     Args:
@@ -104,7 +104,7 @@ class Desk:
         self._clock = clock
         self._runner = asyncio.Runner()
         self._client = OutreachClient(base_url, timeouts=timeouts)
-        self._known: dict[str, Acquaintance] = {}
+        self._known: dict[str, UserContext] = {}
         self.requests = 0
         self.throttled = 0
         self.throttled_seconds = 0.0
@@ -117,20 +117,20 @@ class Desk:
     def held_until(self, user: str) -> float:
         """Until when a user's requests are held back, as its server asked or for its trouble."""
         known = self._known.get(user)
-        return -math.inf if known is None else known.patience.held_until
+        return -math.inf if known is None else known.breaker.held_until
 
     def trouble(self, user: str) -> str | None:
         """What a user's requests meet where so many in a row meet trouble; None elsewhere."""
         known = self._known.get(user)
-        return known.patience.held_for if known and known.patience.exhausted else None
+        return known.breaker.held_for if known and known.breaker.exhausted else None
 
     def deliver(
         self,
         patches: Mapping[Access, Iterable[Patch]],
-        budgets: Mapping[str, Budget | Allotment],
+        budgets: Mapping[str, Budget | Grant],
         watch: Watch | None = None,
         until: float = math.inf,
-    ) -> Iterator[Outcome | Left]:
+    ) -> Iterator[Outcome | Unsent]:
         """Delivers each user's patches; blocks until each has ended.
 
         Whoever does not read to the end gives up the rest: requests in flight are cancelled.
@@ -181,18 +181,18 @@ class Desk:
         for (access, sender), task in zip(senders.items(), tasks, strict=True):
             left = task.result()
             if left:
-                held_until = self._known[access.name].patience.held_until
-                yield Left(access.name, left, sender.paused, held_until)
+                held_until = self._known[access.name].breaker.held_until
+                yield Unsent(access.name, left, sender.paused, held_until)
 
     def _sender(
-        self, access: Access, budget: Budget | Allotment, emit: Callable[[Outcome], None]
+        self, access: Access, budget: Budget | Grant, emit: Callable[[Outcome], None]
     ) -> Sender:
         name = access.name
         if name not in self._known:
-            self._known[name] = Acquaintance(
+            self._known[name] = UserContext(
                 access.auth.credential(name, self._base_url),
-                Patience(self._delivery.in_flight),
-                Reading(),
+                CircuitBreaker(self._delivery.in_flight),
+                ReadBeforeWrite(),
             )
         known = self._known[name]
         return Sender(
@@ -203,11 +203,11 @@ class Desk:
             self._delivery,
             emit,
             self._clock,
-            patience=known.patience,
+            breaker=known.breaker,
             reading=known.reading,
         )
 
-    def _count(self, standing: Standing) -> None:
+    def _count(self, standing: UserProgress) -> None:
         self.requests += standing.requests
         self.throttled += standing.throttled
         self.throttled_seconds += standing.throttled_seconds

@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
-from apache_beam.pvalue import PCollection, TaggedOutput
+from apache_beam.pvalue import PCollection
 from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.typehints import with_input_types
 from apache_beam.utils.windowed_value import WindowedValue
 
-from transforms.clock import micros, steady
-from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome, Patch
+from transforms.clock import steady
+from transforms.elements import Change, Outcome, Patch
 from transforms.fold import Held, gather, settle
+from transforms.stages.counters import CoalesceCounters
 
 SHARDS = 64
 """Groups in which a bounded run's prospects meet: enough for any number of workers in use."""
@@ -105,43 +105,12 @@ class Coalesce(beam.PTransform):
         }
 
 
-class Tally:
-    """This stage's counters, in pairs: changes in; changes in patches, or ended here, out."""
-
-    def __init__(self) -> None:
-        self.in_changes = Metrics.counter("coalesce", "in-changes")
-        self.out_patches = Metrics.counter("coalesce", "out-patches")
-        self.out_changes = Metrics.counter("coalesce", "out-changes")
-        self.out_repeated = Metrics.counter("coalesce", "out-repeated")
-        self._out_superseded = Metrics.counter("coalesce", "out-superseded")
-        self._out_unchanged = Metrics.counter("coalesce", "out-unchanged")
-
-    def superseded(self, changes: Sequence[Change], now: float) -> Iterator[TaggedOutput]:
-        """The outcome of changes that a newer one overtook, if there are any."""
-        self._out_superseded.inc(len(changes))
-        if changes:
-            yield TaggedOutput("outcomes", Outcome(SUPERSEDED, changes, micros(now)))
-
-    def unchanged(self, changes: Sequence[Change], now: float) -> Iterator[TaggedOutput]:
-        """The outcome of changes to what is so already, if there are any."""
-        self._out_unchanged.inc(len(changes))
-        if changes:
-            yield TaggedOutput("outcomes", Outcome(UNCHANGED, changes, micros(now)))
-
-    def patch(self, changes: Sequence[Change]) -> Iterator[Patch]:
-        """The patch of a prospect's winners, if there are any."""
-        if changes:
-            self.out_patches.inc()
-            self.out_changes.inc(len(changes))
-            yield Patch(changes[0].outreach_id, changes[0].user, changes)
-
-
 class MergeBundleDoFn(beam.DoFn):
     """Folds what one bundle holds before it is shuffled, so that less is."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._tally = Tally()
+        self._tally = CoalesceCounters()
 
     def start_bundle(self) -> None:  # noqa: D102
         self._held: dict[int, Held] = {}
@@ -165,7 +134,7 @@ class SettleShardDoFn(beam.DoFn):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._tally = Tally()
+        self._tally = CoalesceCounters()
 
     def process(  # noqa: D102
         self, shard: tuple[str, Iterable[Sequence[Change]]]

@@ -24,7 +24,7 @@ from apache_beam.utils.timestamp import Timestamp
 from transforms.coders import ChangeCoder, KnownCoder
 from transforms.elements import Change
 from transforms.fold import Held, Known, gather, settle, weigh
-from transforms.stages.coalesce import Tally
+from transforms.stages.counters import CoalesceCounters
 
 REPEATS_SECONDS = 3600.0
 """How long a change is known again by its id: whoever delivers a message twice does it sooner."""
@@ -32,7 +32,7 @@ _ENOUGH = 0.9
 """Of the time that a prospect is remembered: from there on a timer may end it."""
 
 
-class Due(NamedTuple):
+class HoldResult(NamedTuple):
     """What a prospect's hold came to."""
 
     changes: list[Change]
@@ -40,7 +40,7 @@ class Due(NamedTuple):
     unchanged: list[Change]
 
 
-def release(held: Sequence[Change], known: dict[str, Known]) -> Due:
+def release(held: Sequence[Change], known: dict[str, Known]) -> HoldResult:
     """Folds what was held of one prospect, and weighs it with what is known.
 
     Where a change is to be sent whatever is known, so is a newer one that takes its place.
@@ -62,7 +62,7 @@ def release(held: Sequence[Change], known: dict[str, Known]) -> Due:
         lost += behind + weighed.superseded
         due += weighed.due
         unchanged += weighed.unchanged
-    return Due(due, lost, unchanged)
+    return HoldResult(due, lost, unchanged)
 
 
 def without_repeats(
@@ -132,7 +132,7 @@ class HoldDoFn(beam.DoFn):
         self._hold_seconds = hold_seconds
         self._remember_seconds = remember_seconds
         self._clock = clock
-        self._tally = Tally()
+        self._tally = CoalesceCounters()
 
     def process(  # noqa: D102
         self,

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from apache_beam.io.components.adaptive_throttler import ThrottlingSignaler
 from apache_beam.metrics import Metrics
+from apache_beam.pvalue import TaggedOutput
 
 from transforms.clock import micros
-from transforms.elements import DEFERRED, OUTCOMES, SUPERSEDED, Change, Outcome, Patch
-from transforms.outreach.sender_pool import Desk
+from transforms.elements import DEFERRED, OUTCOMES, SUPERSEDED, UNCHANGED, Change, Outcome, Patch
+from transforms.outreach.sender_pool import SenderPool
 
 
-class Tally:
+class PatchCounters:
     """This stage's counters: patches and changes in; changes out, by what became of them."""
 
     def __init__(self) -> None:
@@ -29,9 +30,9 @@ class Tally:
         self._signal = ThrottlingSignaler(namespace="patch")
         self._told = (0, 0, 0.0)
 
-    def begin(self, desk: Desk) -> None:
+    def begin(self, pool: SenderPool) -> None:
         """What a desk spent before is not this stage's."""
-        self._told = (desk.requests, desk.throttled, desk.throttled_seconds)
+        self._told = (pool.requests, pool.throttled, pool.throttled_seconds)
 
     def arrived(self, patches: Sequence[Patch]) -> None:
         """Counts what is to be sent."""
@@ -48,16 +49,16 @@ class Tally:
         """Counts changes that wait for a mended credential."""
         self._out_kept.inc(sum(len(patch.changes) for patch in patches))
 
-    def desk(self, desk: Desk) -> None:
+    def spent(self, pool: SenderPool) -> None:
         """Counts what a desk spent since it was last counted."""
         requests, throttled, seconds = self._told
-        self._requests.inc(desk.requests - requests)
-        self._throttled.inc(desk.throttled - throttled)
+        self._requests.inc(pool.requests - requests)
+        self._throttled.inc(pool.throttled - throttled)
         # The name by which runners know waiting from load.
-        whole = int(desk.throttled_seconds - seconds)
+        whole = int(pool.throttled_seconds - seconds)
         self._signal.signal_throttled(whole)
         # The part of a second that is left is told with the next.
-        self._told = (desk.requests, desk.throttled, seconds + whole)
+        self._told = (pool.requests, pool.throttled, seconds + whole)
 
 
 def deferred(
@@ -75,3 +76,34 @@ def superseded(changes: Sequence[Change], now: float) -> Iterator[Outcome]:
     """The outcome of changes that were overtaken in the queue, if there are any."""
     if changes:
         yield Outcome(SUPERSEDED, changes, micros(now))
+
+
+class CoalesceCounters:
+    """This stage's counters, in pairs: changes in; changes in patches, or ended here, out."""
+
+    def __init__(self) -> None:
+        self.in_changes = Metrics.counter("coalesce", "in-changes")
+        self.out_patches = Metrics.counter("coalesce", "out-patches")
+        self.out_changes = Metrics.counter("coalesce", "out-changes")
+        self.out_repeated = Metrics.counter("coalesce", "out-repeated")
+        self._out_superseded = Metrics.counter("coalesce", "out-superseded")
+        self._out_unchanged = Metrics.counter("coalesce", "out-unchanged")
+
+    def superseded(self, changes: Sequence[Change], now: float) -> Iterator[TaggedOutput]:
+        """The outcome of changes that a newer one overtook, if there are any."""
+        self._out_superseded.inc(len(changes))
+        if changes:
+            yield TaggedOutput("outcomes", Outcome(SUPERSEDED, changes, micros(now)))
+
+    def unchanged(self, changes: Sequence[Change], now: float) -> Iterator[TaggedOutput]:
+        """The outcome of changes to what is so already, if there are any."""
+        self._out_unchanged.inc(len(changes))
+        if changes:
+            yield TaggedOutput("outcomes", Outcome(UNCHANGED, changes, micros(now)))
+
+    def patch(self, changes: Sequence[Change]) -> Iterator[Patch]:
+        """The patch of a prospect's winners, if there are any."""
+        if changes:
+            self.out_patches.inc()
+            self.out_changes.inc(len(changes))
+            yield Patch(changes[0].outreach_id, changes[0].user, changes)

@@ -20,7 +20,7 @@ from transforms.clock import micros, steady
 from transforms.coders import register
 from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
 from transforms.formats.attribute_paths import wanted
-from transforms.formats.context import Reading
+from transforms.formats.context import RecordContext
 from transforms.formats.csv_rows import read_header
 from transforms.formats.decode import digest, read_arrival, read_row_arrival
 
@@ -50,12 +50,12 @@ def parse(block: Block, identity: str, sources: Sequence[str], recorded_at: int)
       sources: paths of the attributes to look for, such as ``person.name.firstName``.
       recorded_at: for the dead letters, in microseconds since the epoch.
     """
-    reading = Reading(block, identity, wanted(tuple(sources)), recorded_at)
+    reading = RecordContext(block, identity, wanted(tuple(sources)), recorded_at)
     arrivals = _read_lines(block, reading) if block.header is None else _read_rows(block, reading)
     return Parsed(reading.memberships, reading.attributes, reading.dead_letters, arrivals)
 
 
-def _read_lines(block: Block, reading: Reading) -> int:
+def _read_lines(block: Block, reading: RecordContext) -> int:
     arrivals = 0
     number = block.line
     place = block.position if block.published is None else block.published
@@ -73,7 +73,7 @@ def _read_lines(block: Block, reading: Reading) -> int:
     return arrivals
 
 
-def _read_rows(block: Block, reading: Reading) -> int:
+def _read_rows(block: Block, reading: RecordContext) -> int:
     arrivals = 0
     number = block.line
     head = (block.header or "").encode()

@@ -20,15 +20,15 @@ from apache_beam.typehints import with_input_types
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.budget.budget import Budget
-from transforms.budget.grant import Allotment
+from transforms.budget.grant import Grant
 from transforms.budget.shards import key_of, lane_of
 from transforms.clock import micros, steady
 from transforms.coders import register
 from transforms.elements import DELIVERED, Outcome, Patch
 from transforms.outreach.base_url import checked_base_url
 from transforms.outreach.sender import Delivery
-from transforms.outreach.sender_pool import Access, Desk, Watch
-from transforms.stages.counters import Tally, deferred
+from transforms.outreach.sender_pool import Access, SenderPool, Watch
+from transforms.stages.counters import PatchCounters, deferred
 from transforms.stages.patch_stateful import PaceDoFn
 from transforms.stages.windowing import globally
 
@@ -38,7 +38,7 @@ class Outlet:
     """What a bounded patch stage sends with.
 
     Attributes:
-      desk: open.
+      pool: open.
       budgets: by user name; spent and corrected in place.
       lasting: whether it outlives the stage. What its senders leave undone is then kept, and
         not deferred, since whoever lent it will come again.
@@ -46,8 +46,8 @@ class Outlet:
       watch: see `Watch`; in place of the stage's own.
     """
 
-    desk: Desk
-    budgets: Mapping[str, Budget | Allotment]
+    pool: SenderPool
+    budgets: Mapping[str, Budget | Grant]
     lasting: bool = False
     until: float = math.inf
     watch: Watch | None = None
@@ -183,7 +183,7 @@ class OwnOutlet:
     def __call__(self) -> Outlet:
         """A new outlet, to be closed by whoever asked for it."""
         budgets = {access.name: Budget(access.budget) for access in self.accesses}
-        return Outlet(Desk(self.base_url, self.delivery, self.clock), budgets)
+        return Outlet(SenderPool(self.base_url, self.delivery, self.clock), budgets)
 
 
 class DeliverDoFn(beam.DoFn):
@@ -204,15 +204,15 @@ class DeliverDoFn(beam.DoFn):
         self._accesses = {access.name: access for access in accesses}
         self._watch = watch
         self._clock = clock
-        self._tally = Tally()
+        self._tally = PatchCounters()
 
     def setup(self) -> None:  # noqa: D102
         self._outlet = self._make_outlet()
-        self._tally.begin(self._outlet.desk)
+        self._tally.begin(self._outlet.pool)
 
     def teardown(self) -> None:  # noqa: D102
         if not self._outlet.lasting:
-            self._outlet.desk.close()
+            self._outlet.pool.close()
 
     def start_bundle(self) -> None:  # noqa: D102
         self._patches: dict[Access, list[Patch]] = {}
@@ -229,7 +229,7 @@ class DeliverDoFn(beam.DoFn):
             if not outlet.lasting:  # Else whoever gives them orders them.
                 patches.sort(key=_place)
         watch = outlet.watch or self._watch
-        for settled in outlet.desk.deliver(self._patches, outlet.budgets, watch, outlet.until):
+        for settled in outlet.pool.deliver(self._patches, outlet.budgets, watch, outlet.until):
             if isinstance(settled, Outcome):
                 yield from map(_windowed, self._tally.each([settled]))
             elif settled.paused is None and not outlet.lasting:
@@ -240,7 +240,7 @@ class DeliverDoFn(beam.DoFn):
                 problem = "" if settled.paused is None else str(settled.paused)
                 kept = Kept(settled.user, problem, settled.patches)
                 yield TaggedOutput("kept", _windowed(kept))
-        self._tally.desk(outlet.desk)
+        self._tally.spent(outlet.pool)
 
 
 def _place(patch: Patch) -> int:

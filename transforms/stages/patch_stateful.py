@@ -31,14 +31,14 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Timestamp
 
 from transforms.budget.budget import Budget
-from transforms.budget.grant import Allotment
+from transforms.budget.grant import Grant
 from transforms.budget.shards import key_of
 from transforms.coders import PatchCoder
 from transforms.elements import Outcome, Patch
-from transforms.outreach.send_queue import Queue
+from transforms.outreach.send_queue import SendQueue
 from transforms.outreach.sender import Delivery
-from transforms.outreach.sender_pool import Access, Desk
-from transforms.stages.counters import Tally, deferred, superseded
+from transforms.outreach.sender_pool import Access, SenderPool
+from transforms.stages.counters import PatchCounters, deferred, superseded
 
 TURN_REQUESTS = 200
 """Requests granted at a time: what Outreach answers in a few seconds."""
@@ -92,13 +92,13 @@ class PaceDoFn(beam.DoFn):
         }
         self._delivery = replace(delivery, in_flight=delivery.in_flight // lanes, lanes=1)
         self._clock = clock
-        self._tally = Tally()
+        self._tally = PatchCounters()
 
     def setup(self) -> None:  # noqa: D102
-        self._desk = Desk(self._base_url, self._delivery, self._clock)
+        self._pool = SenderPool(self._base_url, self._delivery, self._clock)
 
     def teardown(self) -> None:  # noqa: D102
-        self._desk.close()
+        self._pool.close()
 
     def process(  # noqa: D102
         self,
@@ -140,7 +140,7 @@ class PaceDoFn(beam.DoFn):
             return
         now = self._clock()
         awake.write(now)
-        queue = Queue()
+        queue = SendQueue()
         # Those that wait for a time come first, so that what was merged into them waits too.
         patches = sorted(queued.read(), key=_waits_for_its_time)
         lost = [change for patch in patches for change in queue.add(patch)]
@@ -190,10 +190,10 @@ class PaceDoFn(beam.DoFn):
             return  # The window has ended meanwhile.
         granted.clear()
         budget = _budget(access, spent)
-        allotment = Allotment(budget, allowed.read() or 0)
+        turn_grant = Grant(budget, allowed.read() or 0)
         again_at = self._clock()
-        for settled in self._desk.deliver(
-            {access: patches}, {access.name: allotment}, until=again_at + TURN_SECONDS
+        for settled in self._pool.deliver(
+            {access: patches}, {access.name: turn_grant}, until=again_at + TURN_SECONDS
         ):
             if isinstance(settled, Outcome):
                 yield from self._tally.each([settled])
@@ -204,8 +204,8 @@ class PaceDoFn(beam.DoFn):
             if settled.paused is not None:
                 again_at = max(again_at, self._clock() + PAUSED_SECONDS)
         worker.write(PROCESS)
-        self._tally.desk(self._desk)
-        allotment.close()
+        self._tally.spent(self._pool)
+        turn_grant.close()
         spent.write(budget.dump())
         grant.set(Timestamp.of(again_at))
         # Once more, for it may have fired while this was under way.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Ended(NamedTuple):
+class EndedChange(NamedTuple):
     """A change and what became of it. Times are microseconds since the epoch.
 
     Attributes:
@@ -36,7 +36,7 @@ class Ended(NamedTuple):
     recorded_at: int
 
 
-class Value(NamedTuple):
+class KnownValue(NamedTuple):
     """What a field is known to hold.
 
     Attributes:
@@ -56,7 +56,7 @@ class Value(NamedTuple):
     doubted: bool
 
 
-class Due(NamedTuple):
+class WaitingChange(NamedTuple):
     """What waits to be sent.
 
     Attributes:
@@ -81,7 +81,7 @@ class Due(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FieldHistory:
     """One field of a prospect.
 
     Attributes:
@@ -93,18 +93,18 @@ class Field:
     """
 
     name: str
-    value: Value | None
-    set_by: Ended | None
-    waiting: Due | None
-    others: Sequence[Ended]
+    value: KnownValue | None
+    set_by: EndedChange | None
+    waiting: WaitingChange | None
+    others: Sequence[EndedChange]
 
 
-def read_past(connection: sqlite3.Connection, outreach_id: int) -> list[Field]:
+def read_past(connection: sqlite3.Connection, outreach_id: int) -> list[FieldHistory]:
     """All fields of which the ledger knows something, in one transaction."""
     connection.execute("BEGIN")
     try:
         values = {
-            row[0]: Value._make((*row[1:6], bool(row[6])))
+            row[0]: KnownValue._make((*row[1:6], bool(row[6])))
             for row in connection.execute(
                 "SELECT field, value, change_id, segment, event_time, heard_at, doubted"
                 " FROM known"
@@ -113,7 +113,7 @@ def read_past(connection: sqlite3.Connection, outreach_id: int) -> list[Field]:
             )
         }
         waiting = {
-            row[0]: Due._make((*row[1:7], bool(row[7]), row[8]))
+            row[0]: WaitingChange._make((*row[1:7], bool(row[7]), row[8]))
             for row in connection.execute(
                 "SELECT field, value, change_id, segment, event_time, received_at, w.user,"
                 " EXISTS (SELECT 1 FROM held AS h WHERE h.segment = w.segment"
@@ -123,14 +123,14 @@ def read_past(connection: sqlite3.Connection, outreach_id: int) -> list[Field]:
                 (outreach_id,),
             )
         }
-        ended: dict[str, list[Ended]] = {}
+        ended: dict[str, list[EndedChange]] = {}
         for name, *rest in connection.execute(
             "SELECT field, change_id, segment, value, event_time, outcome, reason, detail,"
             " http_status, user, recorded_at FROM receipts WHERE outreach_id = ?"
             " ORDER BY recorded_at DESC, id DESC",
             (outreach_id,),
         ):
-            ended.setdefault(name, []).append(Ended._make(rest))
+            ended.setdefault(name, []).append(EndedChange._make(rest))
     finally:
         connection.execute("COMMIT")
     return [
@@ -139,7 +139,9 @@ def read_past(connection: sqlite3.Connection, outreach_id: int) -> list[Field]:
     ]
 
 
-def _field(name: str, value: Value | None, waiting: Due | None, ended: list[Ended]) -> Field:
+def _field(
+    name: str, value: KnownValue | None, waiting: WaitingChange | None, ended: list[EndedChange]
+) -> FieldHistory:
     # A field that was read to hold the value is known by a change that was never sent.
     set_by = next(
         (
@@ -151,7 +153,7 @@ def _field(name: str, value: Value | None, waiting: Due | None, ended: list[Ende
         ),
         None,
     )
-    return Field(name, value, set_by, waiting, [one for one in ended if one is not set_by])
+    return FieldHistory(name, value, set_by, waiting, [one for one in ended if one is not set_by])
 
 
 def _order(name: str) -> tuple[str, int]:

@@ -1,6 +1,6 @@
 """How things stand: what waits, who may spend what, what went wrong.
 
-Times are seconds since the epoch. `pipeline.ledger.look` reads it from a ledger.
+Times are seconds since the epoch. `pipeline.ledger.queries.snapshot_reader` reads it from a ledger.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from pipeline.ledger.guard import Held
+from pipeline.ledger.guard import HeldAudience
 from pipeline.ledger.inbox import BACKFILL, LIVE
 
 LANES: Final = {LIVE: "live", BACKFILL: "backfill"}
@@ -92,7 +92,7 @@ class Alert(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Snapshot:
     """How things stand.
 
     Attributes:
@@ -113,7 +113,7 @@ class Standing:
     waiting: Sequence[Waiting]
     users: Sequence[User]
     names: Mapping[str, str]
-    held: Sequence[Held]
+    held: Sequence[HeldAudience]
     messages: int
     oldest_message_at: float | None
     lately: Mapping[str, int]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from pipeline.sandbox.api.records import Collection, Record
 from pipeline.sandbox.fields import FIELDS, FILTERABLE, ResourceKind
-from pipeline.sandbox.responses import Answer, bad_request, document
+from pipeline.sandbox.responses import ApiResponse, bad_request, document
 
 _DEFAULT_SIZE = 50
 _MAX_SIZE = 1_000
@@ -75,7 +75,7 @@ def read_query(query: str, kind: ResourceKind) -> Listing:
     return Listing(ids, holds, names, size, after, counted)
 
 
-def answer_list(query: str, records: Collection, base_url: str) -> Answer:
+def answer_list(query: str, records: Collection, base_url: str) -> ApiResponse:
     """Answers a list request."""
     try:
         listing = read_query(query, records.kind)

@@ -19,7 +19,7 @@ from pipeline.sandbox.fields import FIELDS, ResourceKind
 from transforms.errors import ConfigurationError
 
 
-class Kept(BaseModel):
+class SavedState(BaseModel):
     """One line of the file."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -30,14 +30,14 @@ class Kept(BaseModel):
     at: float | None = None
 
     @model_validator(mode="after")
-    def _has_known_attributes(self) -> Kept:
+    def _has_known_attributes(self) -> SavedState:
         unknown = (self.attributes or {}).keys() - FIELDS[self.type].keys()
         if unknown:
             raise ValueError(f"{min(unknown)!r} is not an attribute of {self.type}")
         return self
 
 
-def read_records(path: Path, *, torn_end: bool = False) -> Iterator[Kept]:
+def read_records(path: Path, *, torn_end: bool = False) -> Iterator[SavedState]:
     """Reads a file line by line.
 
     Args:
@@ -52,7 +52,7 @@ def read_records(path: Path, *, torn_end: bool = False) -> Iterator[Kept]:
             if not line.strip() or (torn_end and not line.endswith(b"\n")):
                 continue
             try:
-                yield Kept.model_validate_json(line)
+                yield SavedState.model_validate_json(line)
             except ValidationError as problem:
                 first = problem.errors()[0]
                 raise ConfigurationError(
@@ -62,7 +62,7 @@ def read_records(path: Path, *, torn_end: bool = False) -> Iterator[Kept]:
 
 
 def restore(
-    kept: Iterator[Kept], collections: Mapping[ResourceKind, Collection], now: float
+    kept: Iterator[SavedState], collections: Mapping[ResourceKind, Collection], now: float
 ) -> None:
     """Puts what a file says into the collections."""
     for each in kept:
@@ -73,7 +73,7 @@ def restore(
             records.remove(each.id, at)
 
 
-class Keeper:
+class StateSaver:
     """Writes each alteration to a file, and reads the file back at the next start.
 
     A process that is killed loses nothing that was answered; the file is rewritten

@@ -8,15 +8,15 @@ import orjson
 
 from pipeline.sandbox.api.listing import answer_list
 from pipeline.sandbox.api.records import Collection
-from pipeline.sandbox.auth.tokens import Grant
+from pipeline.sandbox.auth.tokens import TokenGrant
 from pipeline.sandbox.custom_fields import CustomField, as_text, types_document
 from pipeline.sandbox.fields import FIELDS, ResourceKind, invalid, refused
 from pipeline.sandbox.options import SandboxOptions
-from pipeline.sandbox.request_log import Exchange
+from pipeline.sandbox.request_log import LoggedRequest
 from pipeline.sandbox.responses import (
     JSON_API,
-    Answer,
-    Asked,
+    ApiRequest,
+    ApiResponse,
     bad_request,
     document,
     error,
@@ -57,11 +57,13 @@ class Resources:
         self._forbidden_ids = options.forbidden
         self._vague_errors = options.vague_errors
 
-    def answer(self, asked: Asked, grant: Grant, exchange: Exchange, now: float) -> Answer:
+    def answer(
+        self, asked: ApiRequest, grant: TokenGrant, exchange: LoggedRequest, now: float
+    ) -> ApiResponse:
         """Answers one request; sets ``exchange.altered`` where it changed something."""
         name, *rest = asked.path.split("/")[_PREFIX:] or [""]
         if name == "types" and asked.method == "GET":
-            return Answer(200, self._types, {"Content-Type": JSON_API})
+            return ApiResponse(200, self._types, {"Content-Type": JSON_API})
         kind = _KINDS.get(name)
         if kind is None or len(rest) > 1 or asked.method not in (_ON_ONE if rest else _ON_ALL):
             return not_found(f"No route matches {asked.method} {asked.path}.")
@@ -75,17 +77,22 @@ class Resources:
             return self._answer_one(asked, records, rest[0], exchange, now)
         return self._answer_all(asked, records, now)
 
-    def _answer_all(self, asked: Asked, records: Collection, now: float) -> Answer:
+    def _answer_all(self, asked: ApiRequest, records: Collection, now: float) -> ApiResponse:
         if asked.method == "GET":
             return answer_list(asked.query, records, self.base_url)
         attributes = self._attributes(asked.body, records, None)
-        if isinstance(attributes, Answer):
+        if isinstance(attributes, ApiResponse):
             return attributes
         return self._one(201, records, records.create(attributes, now))
 
     def _answer_one(
-        self, asked: Asked, records: Collection, given_id: str, exchange: Exchange, now: float
-    ) -> Answer:
+        self,
+        asked: ApiRequest,
+        records: Collection,
+        given_id: str,
+        exchange: LoggedRequest,
+        now: float,
+    ) -> ApiResponse:
         record_id = int(given_id) if given_id.isdecimal() else 0
         if record_id not in records:
             return not_found(f"Could not find '{records.kind}' with ID '{given_id}'.")
@@ -95,24 +102,29 @@ class Resources:
             return self._update(asked, records, record_id, exchange, now)
         if asked.method == "DELETE":
             records.remove(record_id, now)
-            return Answer(204)
+            return ApiResponse(204)
         return self._one(200, records, record_id)
 
-    def _one(self, status: int, records: Collection, record_id: int) -> Answer:
+    def _one(self, status: int, records: Collection, record_id: int) -> ApiResponse:
         return document(status, {"data": records.resource(record_id, self.base_url)})
 
     def _update(
-        self, asked: Asked, records: Collection, record_id: int, exchange: Exchange, now: float
-    ) -> Answer:
+        self,
+        asked: ApiRequest,
+        records: Collection,
+        record_id: int,
+        exchange: LoggedRequest,
+        now: float,
+    ) -> ApiResponse:
         attributes = self._attributes(asked.body, records, record_id)
-        if isinstance(attributes, Answer):
+        if isinstance(attributes, ApiResponse):
             return attributes
         exchange.altered = len(records.update(record_id, attributes, now))
         return self._one(200, records, record_id)
 
     def _attributes(
         self, body: bytes, records: Collection, record_id: int | None
-    ) -> dict[str, object] | Answer:
+    ) -> dict[str, object] | ApiResponse:
         """The attributes that a document carries, or the refusal that it earns.
 
         Args:
@@ -149,7 +161,7 @@ class Resources:
             problems = _taken_emails(attributes["emails"], records, record_id)
         return self._refusal(problems) if problems else attributes
 
-    def _refusal(self, problems: list[dict[str, object]]) -> Answer:
+    def _refusal(self, problems: list[dict[str, object]]) -> ApiResponse:
         if self._vague_errors:
             problems = [each | {"source": {"pointer": "/data"}} for each in problems]
         return refusal(422, *problems)

@@ -17,10 +17,10 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from pipeline.sandbox.auth.tokens import Grant, Tokens, spelled_out
+from pipeline.sandbox.auth.tokens import TokenGrant, TokenRegistry, spelled_out
 from pipeline.sandbox.options import SandboxOptions
-from pipeline.sandbox.request_log import Exchange, Journal
-from pipeline.sandbox.responses import Answer, Asked, json_answer, plain
+from pipeline.sandbox.request_log import LoggedRequest, RequestLog
+from pipeline.sandbox.responses import ApiRequest, ApiResponse, json_answer, plain
 
 _CODE_SECONDS = 600
 _LIVE_TOKENS = 100
@@ -52,10 +52,12 @@ class OAuth:
     the first secret it shows is from then on its secret.
     """
 
-    def __init__(self, options: SandboxOptions, tokens: Tokens, journal: Journal) -> None:
+    def __init__(
+        self, options: SandboxOptions, tokens: TokenRegistry, request_log: RequestLog
+    ) -> None:
         self._options = options
         self._tokens = tokens
-        self._journal = journal
+        self._request_log = request_log
         self._clients = dict(options.clients)
         self._codes: dict[str, Consent] = {}
         self._refreshes: dict[str, Consent] = {}
@@ -91,7 +93,7 @@ class OAuth:
             return "scope names nothing that this sandbox knows"
         return None
 
-    def token(self, asked: Asked, exchange: Exchange, now: float) -> Answer:
+    def token(self, asked: ApiRequest, exchange: LoggedRequest, now: float) -> ApiResponse:
         """Answers ``POST /oauth/token``."""
         form = _form(asked)
         exchange.body = orjson.dumps(masked(form))
@@ -113,7 +115,7 @@ class OAuth:
         exchange.user = consent.user
         who = (consent.user, client_id)
         if now < self._served_at.get(who, float("-inf")) + self._options.token_interval:
-            self._journal.violate(
+            self._request_log.violate(
                 "token_hurry", "two token requests within a minute", consent.user, now
             )
             return plain(429, "Retry later\n")
@@ -127,10 +129,10 @@ class OAuth:
         for key in [key for key, each in self._refreshes.items() if each.user == user]:
             del self._refreshes[key]
 
-    def _issue(self, consent: Consent, now: float) -> Answer:
+    def _issue(self, consent: Consent, now: float) -> ApiResponse:
         access, refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         lives = self._options.access_seconds
-        grant = Grant(consent.user, spelled_out(consent.scope.split()), now + lives)
+        grant = TokenGrant(consent.user, spelled_out(consent.scope.split()), now + lives)
         self._tokens.issue(access, grant)
         live = self._live.setdefault((consent.user, consent.client_id), deque())
         live.append(access)
@@ -170,7 +172,7 @@ class OAuth:
     def _note_reuse(self, key: str, now: float) -> None:
         used = self._used.get(key)
         if used is not None:
-            self._journal.violate("token_reuse", "a grant was used twice", used.user, now)
+            self._request_log.violate("token_reuse", "a grant was used twice", used.user, now)
 
 
 def masked(content: object) -> object:
@@ -188,7 +190,7 @@ def masked_answer(body: bytes) -> bytes:
         return body
 
 
-def _form(asked: Asked) -> dict[str, str]:
+def _form(asked: ApiRequest) -> dict[str, str]:
     if asked.content_type.startswith("application/json"):
         try:
             content = orjson.loads(asked.body)
@@ -208,5 +210,5 @@ def _proves(consent: Consent, verifier: str) -> bool:
     return bool(verifier) and hmac.compare_digest(given.encode(), consent.challenge.encode())
 
 
-def _denied(status: int, kind: str, description: str) -> Answer:
+def _denied(status: int, kind: str, description: str) -> ApiResponse:
     return json_answer(status, {"error": kind, "error_description": description})

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from pipeline.sandbox.auth.tokens import SCOPES, Grant, Tokens
-from pipeline.sandbox.responses import Answer, bad_token, document
+from pipeline.sandbox.auth.tokens import SCOPES, TokenGrant, TokenRegistry
+from pipeline.sandbox.responses import ApiResponse, bad_token, document
 from transforms.errors import ConfigurationError
 
 Verify = Callable[[bytes, bytes], bool]
@@ -50,8 +50,8 @@ def verifier(path: Path) -> Verify:
 
 
 def exchange_assertion(
-    assertion: str, install_id: str, tokens: Tokens, verify: Verify, now: float
-) -> Answer:
+    assertion: str, install_id: str, tokens: TokenRegistry, verify: Verify, now: float
+) -> ApiResponse:
     """Answers ``POST /api/app/installs/{install_id}/actions/accessToken``.
 
     The assertion is a JWT signed RS256 with ``iat``, ``exp`` and ``iss``; its user is
@@ -61,7 +61,7 @@ def exchange_assertion(
     if problem:
         return bad_token(problem)
     token = secrets.token_urlsafe(32)
-    tokens.issue(token, Grant(f"s2s-{install_id}", frozenset(SCOPES), now + _TOKEN_SECONDS))
+    tokens.issue(token, TokenGrant(f"s2s-{install_id}", frozenset(SCOPES), now + _TOKEN_SECONDS))
     data = {"type": "installs", "id": install_id, "meta": {"accessToken": token}}
     return document(200, {"data": data})
 

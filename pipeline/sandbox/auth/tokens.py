@@ -20,7 +20,7 @@ _BEARER = "bearer "
 
 
 @dataclass(slots=True)
-class Grant:
+class TokenGrant:
     """What an access token stands for.
 
     Attributes:
@@ -34,7 +34,7 @@ class Grant:
     expires_at: float | None = None
 
 
-class Tokens:
+class TokenRegistry:
     """Every access token in force.
 
     Args:
@@ -46,11 +46,11 @@ class Tokens:
     def __init__(self, named: Mapping[str, str], scopes: Iterable[str]) -> None:
         self._open = not named
         self._scopes = spelled_out(scopes)
-        self._grants = {token: Grant(user, self._scopes) for token, user in named.items()}
+        self._grants = {token: TokenGrant(user, self._scopes) for token, user in named.items()}
         self._dead: set[str] = set()
         self._strangers = 0
 
-    def identify(self, authorization: str, now: float) -> Grant | str:
+    def identify(self, authorization: str, now: float) -> TokenGrant | str:
         """The grant behind an Authorization header, or why there is none."""
         token = bearer(authorization)
         if not token:
@@ -60,13 +60,13 @@ class Tokens:
             if not self._open or token in self._dead:
                 return "The JWT token could not be decoded."
             self._strangers += 1
-            grant = Grant(f"user-{self._strangers}", self._scopes)
+            grant = TokenGrant(f"user-{self._strangers}", self._scopes)
             self._grants[token] = grant
         if grant.expires_at is not None and now >= grant.expires_at:
             return "The JWT token has expired."
         return grant
 
-    def issue(self, token: str, grant: Grant) -> None:
+    def issue(self, token: str, grant: TokenGrant) -> None:
         """Puts a token in force."""
         self._grants[token] = grant
 

@@ -36,7 +36,7 @@ class TokenOrder(BaseModel):
     action: str = Field(pattern="^(expire|revoke)$")
 
 
-class Controls:
+class AdminApi:
     """Serves the endpoints by which a sandbox is steered while it runs."""
 
     def __init__(self, outreach: Outreach, clock: Callable[[], float]) -> None:
@@ -85,9 +85,9 @@ class Controls:
             use = ForeignUse.model_validate(await _read(request))
         except ValidationError as problem:
             return _refuse(str(problem))
-        allowance = self._outreach.gateway.allowance(use.user)
+        allowance = self._outreach.middleware.allowance(use.user)
         spent = allowance.spend_elsewhere(use.requests, self._clock())
-        self._outreach.journal.revision += 1
+        self._outreach.request_log.revision += 1
         return json_response({"spent": spent, "remaining": allowance.remaining(self._clock())})
 
     async def _tokens(self, request: web.Request) -> web.Response:
@@ -98,12 +98,12 @@ class Controls:
         if order.action == "expire":
             tokens = self._outreach.tokens.expire(order.user, self._clock())
         else:
-            tokens = self._outreach.gateway.revoke(order.user)
-        self._outreach.journal.revision += 1
+            tokens = self._outreach.middleware.revoke(order.user)
+        self._outreach.request_log.revision += 1
         return json_response({"tokens": tokens})
 
     async def _done(self, request: web.Request) -> web.Response:
-        self._outreach.journal.revision += 1
+        self._outreach.request_log.revision += 1
         return await self._faults(request)
 
 

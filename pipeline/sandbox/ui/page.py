@@ -90,7 +90,7 @@ class Page:
         return json_response(snapshot(self._outreach, view, self._clock()))
 
     async def _request(self, request: web.Request) -> web.Response:
-        exchange = self._outreach.journal.find(int(request.match_info["number"]))
+        exchange = self._outreach.request_log.find(int(request.match_info["number"]))
         if exchange is None:
             raise web.HTTPNotFound(text="the log no longer holds this request\n")
         return json_response(
@@ -108,7 +108,7 @@ class Page:
         await stream.prepare(request)
         told, silent = -1, 0
         while not self._stopping.is_set():
-            revision = self._outreach.journal.revision
+            revision = self._outreach.request_log.revision
             if revision != told:
                 data = orjson.dumps({"revision": revision})
                 await stream.write(b"data: " + data + b"\n\n")

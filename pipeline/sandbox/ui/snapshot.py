@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from pipeline.sandbox.api.records import Collection, Record, full_name
 from pipeline.sandbox.core import Outreach
-from pipeline.sandbox.request_log import Exchange
+from pipeline.sandbox.request_log import LoggedRequest
 
 _REQUESTS = 60
 _VIOLATIONS = 20
@@ -44,27 +44,27 @@ class View(NamedTuple):
 
 def snapshot(outreach: Outreach, view: View, now: float) -> dict[str, Any]:
     """Everything on the page at this instant; times are epoch seconds."""
-    journal, prospects = outreach.journal, outreach.collections["prospect"]
+    request_log, prospects = outreach.request_log, outreach.collections["prospect"]
     return {
-        "revision": journal.revision,
+        "revision": request_log.revision,
         "now": now,
         "hour": outreach.options.hour,
         "limit": outreach.options.limit,
         "counts": {
             "prospects": len(prospects),
             "accounts": len(outreach.collections["account"]),
-            "requests": journal.count,
-            "statuses": {str(status): n for status, n in journal.statuses.items()},
-            "unaltering": journal.unaltering,
+            "requests": request_log.count,
+            "statuses": {str(status): n for status, n in request_log.statuses.items()},
+            "unaltering": request_log.unaltering,
         },
         "violations": {
-            "counts": journal.broken,
-            "latest": [each._asdict() for each in _last(journal.violations, _VIOLATIONS)],
+            "counts": request_log.broken,
+            "latest": [each._asdict() for each in _last(request_log.violations, _VIOLATIONS)],
         },
         "audiences": _audiences(outreach),
         "users": [_user(outreach, name, now) for name in outreach.users()],
         "prospects": _prospects(outreach, view),
-        "requests": [_request(each) for each in _last(journal.exchanges, _REQUESTS)],
+        "requests": [_request(each) for each in _last(request_log.exchanges, _REQUESTS)],
     }
 
 
@@ -97,7 +97,7 @@ def _audiences(outreach: Outreach) -> list[dict[str, Any]]:
 
 
 def _user(outreach: Outreach, name: str, now: float) -> dict[str, Any]:
-    allowance = outreach.gateway.allowance(name)
+    allowance = outreach.middleware.allowance(name)
     return {
         "name": name,
         "remaining": allowance.remaining(now),
@@ -172,7 +172,7 @@ def _found(records: Collection, view: View) -> Iterator[int]:
             yield record_id
 
 
-def _request(exchange: Exchange) -> dict[str, Any]:
+def _request(exchange: LoggedRequest) -> dict[str, Any]:
     return {
         "number": exchange.number,
         "method": exchange.method,

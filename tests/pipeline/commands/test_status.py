@@ -18,19 +18,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.console.formatting import duration
 from pipeline.ledger import history, users
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BACKFILL, Message, receive
-from pipeline.ledger.look import ERRORS, read_standing
+from pipeline.ledger.queries.snapshot_reader import ERRORS, read_snapshot
 from pipeline.ledger.store import transaction
-from pipeline.monitoring.status_view import duration
 from tests.docs.test_docs import quoted, rows
 from tests.support.ledgers import NOW, arrive, become_members, deliver, held, member, new_ledger
 from tests.support.program import ROOT, command, environment, run
 from transforms.budget.budget import Budget, BudgetTerms
 from transforms.budget.forecast import granted_at
+from transforms.budget.rate_limits import RateLimits
 from transforms.elements import REJECTED, Outcome
-from transforms.outreach.responses import RateLimits
 
 SECONDS = NOW / 1e6
 
@@ -58,7 +58,7 @@ def test_what_waits_is_told_by_audience_and_user_oldest_first(ledger: sqlite3.Co
     )
     arrive(ledger, [member(3, "realized")], now=NOW - 5 * minute)
     arrive(ledger, [member(4, "realized"), member(4, "realized", "seg-b")], now=NOW, lane=BACKFILL)
-    found = read_standing(ledger, SECONDS)
+    found = read_snapshot(ledger, SECONDS)
     assert [
         (each.segment, each.user, each.changes, SECONDS - each.oldest_at) for each in found.waiting
     ] == [
@@ -79,7 +79,7 @@ def test_a_user_is_told_with_the_budget_as_it_is_now(ledger: sqlite3.Connection)
     spend(ledger, "ops", 9_500, ago=600)
     spend(ledger, "sales", 500, ago=600)
     arrive(ledger, [member(each, "realized") for each in range(1, 4)])
-    ops, sales = read_standing(ledger, SECONDS).users
+    ops, sales = read_snapshot(ledger, SECONDS).users
     assert (ops.available, ops.allowance) == (0, 9_500)
     assert ops.more_at == pytest.approx(SECONDS + 3000, abs=11)
     assert ops.empty_at == ops.more_at
@@ -93,7 +93,7 @@ def test_a_user_that_the_destination_no_longer_names_is_told_while_something_wai
     arrive(ledger, [member(1, "realized", user="gone")])
     with transaction(ledger):
         users.name_users(ledger, {"ops": BudgetTerms()})
-    found = read_standing(ledger, SECONDS)
+    found = read_snapshot(ledger, SECONDS)
     assert [(each.name, each.allowance, each.changes) for each in found.users] == [
         ("gone", None, 1),
         ("ops", 9_500, 0),
@@ -103,15 +103,15 @@ def test_a_user_that_the_destination_no_longer_names_is_told_while_something_wai
 
 def test_the_backlog_has_no_end_while_a_person_is_waited_for(ledger: sqlite3.Connection) -> None:
     become_members(ledger, range(1, 21))
-    assert read_standing(ledger, SECONDS).empty_at == SECONDS
+    assert read_snapshot(ledger, SECONDS).empty_at == SECONDS
     arrive(ledger, [member(1, "existing")])
-    assert read_standing(ledger, SECONDS).empty_at == SECONDS
+    assert read_snapshot(ledger, SECONDS).empty_at == SECONDS
     users.set_paused(ledger, "ops", "user 'ops': the token is refused; run connect", NOW)
-    assert read_standing(ledger, SECONDS).empty_at is None
+    assert read_snapshot(ledger, SECONDS).empty_at is None
     users.set_paused(ledger, "ops", None, NOW)
     arrive(ledger, [member(each, "exited") for each in range(1, 21)], terms=GuardTerms())
     assert held(ledger) == ["seg-a"]
-    assert read_standing(ledger, SECONDS).empty_at is None
+    assert read_snapshot(ledger, SECONDS).empty_at is None
 
 
 @given(
@@ -162,7 +162,7 @@ def test_the_last_hour_and_the_last_errors_are_told(ledger: sqlite3.Connection) 
         with transaction(ledger):
             refused = [member(number + 100, "realized")]
             history.record(ledger, [Outcome(REJECTED, refused, at + 1, "not_found", "gone", 404)])
-    found = read_standing(ledger, SECONDS)
+    found = read_snapshot(ledger, SECONDS)
     assert dict(found.lately) == {
         "delivered": 2,
         "unchanged": 0,
@@ -180,7 +180,7 @@ def test_each_question_is_answered_from_an_index(ledger: sqlite3.Connection) -> 
     arrive(ledger, [member(1, "realized")])
     receive(ledger, [Message("s", "1", NOW, 0, b"{}")], NOW)
     asked.clear()
-    read_standing(ledger, SECONDS)
+    read_snapshot(ledger, SECONDS)
     ledger.set_trace_callback(None)
     large = ("waiting", "queue", "receipts", "inbox", "dead_letters", "known", "exits")
     for query in asked:
@@ -342,5 +342,5 @@ def test_a_duration_is_said_in_its_two_largest_units(seconds: float, said: str) 
 def test_delivering_empties_what_is_told(ledger: sqlite3.Connection) -> None:
     arrive(ledger, [member(1, "realized")])
     deliver(ledger)
-    found = read_standing(ledger, SECONDS)
+    found = read_snapshot(ledger, SECONDS)
     assert (found.changes, found.oldest_at, list(found.waiting)) == (0, None, [])

@@ -15,7 +15,7 @@ from tests.end_to_end.test_replay import NUMBERS, line
 from tests.support.program import command, environment, write_destination, write_lines
 from transforms.clock import steady
 from transforms.errors import CredentialError
-from transforms.outreach.sender import Standing
+from transforms.outreach.sender import UserProgress
 
 
 def standing(
@@ -25,8 +25,8 @@ def standing(
     ended: int = 0,
     waits_for: str = "",
     paused: CredentialError | None = None,
-) -> Standing:
-    return Standing(
+) -> UserProgress:
+    return UserProgress(
         user=user,
         waiting=waiting,
         troubled=0,

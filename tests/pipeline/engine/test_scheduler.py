@@ -13,8 +13,8 @@ import pytest
 
 from pipeline.destination.file import load_destination
 from pipeline.destination.stage_config import Place
-from pipeline.engine.scheduler import Loop
-from pipeline.jobs.ledger_replay import job_of
+from pipeline.engine.config import engine_config
+from pipeline.engine.scheduler import Scheduler
 from pipeline.ledger.inbox import BACKFILL, BYTES_AT_ONCE, LIVE, Message, receive, unread
 from pipeline.ledger.store import connect, owned
 from pipeline.ledger.waiting import count
@@ -25,15 +25,17 @@ PROSPECTS = 12
 
 
 @contextmanager
-def loop_over(folder: Path, *messages: Message) -> Iterator[tuple[Loop, sqlite3.Connection]]:
+def loop_over(folder: Path, *messages: Message) -> Iterator[tuple[Scheduler, sqlite3.Connection]]:
     """A loop, and its ledger with messages in the inbox."""
     write_destination(folder, "http://127.0.0.1:9", {"a": 4})
     destination = load_destination(str(folder / "destination.yaml"))
     path = str(folder / "ledger.db")
     with owned(path), closing(connect(path)) as ledger:
         receive(ledger, messages, NOW)
-        with closing(Loop(ledger, job_of(destination, Place.of(destination), None))) as loop:
-            yield loop, ledger
+        with closing(
+            Scheduler(ledger, engine_config(destination, Place.of(destination), None))
+        ) as scheduler:
+            yield scheduler, ledger
 
 
 def large(prospect: int, lane: int = LIVE) -> Message:
@@ -47,10 +49,10 @@ def test_messages_that_are_too_large_to_be_read_together_are_all_taken_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OUTREACH_TOKEN", "t")
-    with loop_over(tmp_path, *map(large, range(1, PROSPECTS + 1))) as (loop, ledger):
-        assert loop.take_in_messages()
+    with loop_over(tmp_path, *map(large, range(1, PROSPECTS + 1))) as (scheduler, ledger):
+        assert scheduler.take_in_messages()
         assert (count(ledger), unread(ledger)[0]) == (PROSPECTS, 0)
-        assert not loop.take_in_messages()
+        assert not scheduler.take_in_messages()
 
 
 def test_whoever_stops_the_job_waits_for_a_few_megabytes_and_not_for_all_that_arrived(
@@ -59,8 +61,8 @@ def test_whoever_stops_the_job_waits_for_a_few_megabytes_and_not_for_all_that_ar
     monkeypatch.setenv("OUTREACH_TOKEN", "t")
     asked = iter((False, True, True))
     lanes = [large(each, BACKFILL if each > PROSPECTS else LIVE) for each in range(1, 16)]
-    with loop_over(tmp_path, *lanes) as (loop, ledger):
-        assert loop.take_in_messages(lambda: next(asked))
+    with loop_over(tmp_path, *lanes) as (scheduler, ledger):
+        assert scheduler.take_in_messages(lambda: next(asked))
         assert (count(ledger), unread(ledger)[0]) == (3, 12)
 
 
@@ -76,7 +78,7 @@ def test_a_half_of_the_graph_is_translated_once_however_often_it_runs(
         return translate(pipeline, *given, **more)
 
     monkeypatch.setattr(beam.Pipeline, "to_runner_api", counted)
-    with loop_over(tmp_path, *map(large, range(1, PROSPECTS + 1))) as (loop, ledger):
-        loop.take_in_messages()
+    with loop_over(tmp_path, *map(large, range(1, PROSPECTS + 1))) as (scheduler, ledger):
+        scheduler.take_in_messages()
         assert count(ledger) == PROSPECTS
     assert len(translated) == 1

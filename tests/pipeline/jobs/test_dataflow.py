@@ -28,7 +28,7 @@ from apache_beam.utils.timestamp import Timestamp
 from google.cloud.pubsub_v1 import types
 
 from pipeline import template
-from pipeline.io.sinks import block_of_message
+from pipeline.io.pubsub_source import block_of_message
 from pipeline.jobs.streaming import Streaming, options_of
 from tests.support.dataflow_service import JOB_ID, JOBS, PROJECT, REGION, dataflow_service
 from tests.support.job_graph import (

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pipeline.ledger import guard
 from pipeline.ledger.guard import LEAST_MEMBERS, GuardTerms, is_mass_exit
 from pipeline.ledger.store import transaction
+from pipeline.monitoring.alert_rules import describe
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
 from tests.support.ledgers import (
@@ -328,5 +329,5 @@ def test_the_command_can_be_copied_whatever_the_names_hold(ledger: sqlite3.Conne
     ledger.execute("INSERT INTO held VALUES ('a b; rm', ?, 20, 11, NULL)", (NOW,))
     (one,) = guard.holds(ledger)
     assert one.name == "a b; rm"
-    text = guard.describe(one, "/var/my ledger.db")
+    text = describe(one, "/var/my ledger.db")
     assert text.endswith("outreach-activation release 'a b; rm' --ledger '/var/my ledger.db'")

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.engine.user_schedule import ADVANCE_LEAST, ADVANCE_MOST, REST_MOST_SECONDS, Account
+from pipeline.engine.user_schedule import (
+    ADVANCE_LEAST,
+    ADVANCE_MOST,
+    REST_MOST_SECONDS,
+    UserSchedule,
+)
 from pipeline.ledger import history
 from pipeline.ledger import users as accounts
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, next_arrivals, receive, taken_in, unread
@@ -17,9 +22,9 @@ from pipeline.ledger.store import transaction
 from tests.support.changes import patches
 from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, member, new_ledger
 from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.rate_limits import RateLimits
 from transforms.elements import Patch
 from transforms.outreach.auth.credentials import BearerAuth
-from transforms.outreach.responses import RateLimits
 from transforms.outreach.sender_pool import Access
 
 SECONDS = NOW / 1e6
@@ -146,8 +151,8 @@ def test_a_replay_that_was_never_ended_is_forgotten(ledger: sqlite3.Connection) 
 # Accounts
 
 
-def account(ledger: sqlite3.Connection, now: float = SECONDS) -> Account:
-    return Account(Access("ops", BearerAuth("TOKEN"), TERMS), ledger, now)
+def schedule(ledger: sqlite3.Connection, now: float = SECONDS) -> UserSchedule:
+    return UserSchedule(Access("ops", BearerAuth("TOKEN"), TERMS), ledger, now)
 
 
 def turns_of(count: int, backfill: int = 0) -> Turns:
@@ -157,10 +162,10 @@ def turns_of(count: int, backfill: int = 0) -> Turns:
 
 def spend(ledger: sqlite3.Connection, requests: int, patches: int) -> None:
     """Sends so many requests of a turn, and is killed."""
-    advance = account(ledger).advance(turns_of(patches))
+    grant = schedule(ledger).grant(turns_of(patches))
     for _ in range(requests):
-        assert advance.take(1, SECONDS) == (1, 0.0)
-        advance.learn(RateLimits(), SECONDS, answers_when_sent=advance.answers)
+        assert grant.take(1, SECONDS) == (1, 0.0)
+        grant.learn(RateLimits(), SECONDS, answers_when_sent=grant.answers)
 
 
 @pytest.mark.parametrize(("patches", "step"), [(1, ADVANCE_LEAST), (50, 50), (5_000, ADVANCE_MOST)])
@@ -168,31 +173,31 @@ def test_a_killed_process_spent_no_more_than_the_next_one_knows_and_little_less(
     ledger: sqlite3.Connection, patches: int, step: int
 ) -> None:
     for requests in (1, step - 1, step, step + 1):
-        before = account(ledger).affordable(SECONDS)
+        before = schedule(ledger).affordable(SECONDS)
         spend(ledger, requests, patches)
 
-        lost = before - account(ledger).affordable(SECONDS) - requests
+        lost = before - schedule(ledger).affordable(SECONDS) - requests
         assert 0 <= lost < step
 
 
 def test_a_budget_is_not_spent_that_cannot_be_written_down(ledger: sqlite3.Connection) -> None:
-    one = account(ledger)
+    one = schedule(ledger)
     before = one.affordable(SECONDS)
-    advance = one.advance(turns_of(5))
+    grant = one.grant(turns_of(5))
     ledger.execute("PRAGMA query_only = ON")
 
-    assert advance.take(1, SECONDS)[0] == 0
-    assert advance.trouble is not None
-    assert advance.take(1, SECONDS)[0] == 0, "it does not ask again"
-    advance.close()
+    assert grant.take(1, SECONDS)[0] == 0
+    assert grant.trouble is not None
+    assert grant.take(1, SECONDS)[0] == 0, "it does not ask again"
+    grant.close()
     assert one.affordable(SECONDS) == before
 
 
 def test_an_advance_ends_with_its_budget(ledger: sqlite3.Connection) -> None:
-    advance = account(ledger).advance(turns_of(5_000))
+    grant = schedule(ledger).grant(turns_of(5_000))
 
-    assert sum(advance.take(1, SECONDS)[0] for _ in range(1_100)) == 1_000
-    advance.close()
+    assert sum(grant.take(1, SECONDS)[0] for _ in range(1_100)) == 1_000
+    grant.close()
 
 
 def test_a_budget_of_another_release_counts_as_spent(
@@ -223,7 +228,7 @@ def test_a_user_stays_paused_in_the_ledger_until_something_of_its_own_was_sent(
         (row,) = ledger.execute("SELECT paused, paused_at FROM users").fetchall()
         return row
 
-    one = account(ledger)
+    one = schedule(ledger)
     for moment in (SECONDS, SECONDS + 60):
         one.ended(turns_of(3), "connect it again", moment, barren=False)
         with transaction(ledger):
@@ -232,7 +237,7 @@ def test_a_user_stays_paused_in_the_ledger_until_something_of_its_own_was_sent(
         assert one.affordable(moment + 59) == 0
         assert one.next_at(moment) == moment + 60
 
-    after_a_restart = account(ledger, SECONDS + 90)
+    after_a_restart = schedule(ledger, SECONDS + 90)
     assert noted()[0] is not None
     after_a_restart.ended(turns_of(3), None, SECONDS + 91, barren=False)
     with transaction(ledger):
@@ -243,7 +248,7 @@ def test_a_user_stays_paused_in_the_ledger_until_something_of_its_own_was_sent(
 def test_turns_that_come_to_nothing_are_ever_rarer_and_ask_for_more(
     ledger: sqlite3.Connection,
 ) -> None:
-    one = account(ledger)
+    one = schedule(ledger)
     now, rests = SECONDS, []
     for _ in range(12):
         one.ended(turns_of(1), None, now, barren=True)
@@ -257,7 +262,7 @@ def test_turns_that_come_to_nothing_are_ever_rarer_and_ask_for_more(
     budget.take(999, now)
     with transaction(ledger):
         accounts.save_budget(ledger, "ops", budget)
-    poor = account(ledger, now)
+    poor = schedule(ledger, now)
     assert poor.affordable(now) == 1
     poor.ended(turns_of(1), None, now, barren=True)
     assert poor.affordable(now + 1) == 0, "one was not enough"
@@ -268,7 +273,7 @@ def test_the_backfill_gets_its_share_however_small_the_turns_are(
     ledger: sqlite3.Connection,
 ) -> None:
     for most in (1, 3, 50):
-        one = account(ledger)
+        one = schedule(ledger)
         sent = backfill = 0
         for _ in range(1_000):
             of_it = min(most, one.owed)
@@ -280,7 +285,7 @@ def test_the_backfill_gets_its_share_however_small_the_turns_are(
 
 
 def test_no_share_is_saved_up_while_there_is_no_backfill(ledger: sqlite3.Connection) -> None:
-    one = account(ledger)
+    one = schedule(ledger)
     for _ in range(100):
         one.ended(turns_of(50, 0), None, SECONDS, barren=False)
 

@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.destination.file import load_destination
-from pipeline.engine.maintenance import PRUNE_SECONDS, Housekeeping
-from pipeline.ledger import upkeep
+from pipeline.engine.maintenance import PRUNE_SECONDS, Pruning
 from pipeline.ledger.inbox import LIVE, Message, next_arrivals, receive, taken_in
-from pipeline.ledger.store import looked_at, transaction
-from pipeline.ledger.upkeep import shrink
+from pipeline.ledger.store import looked_at, shrink, transaction
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
 from tests.support.ledgers import NOW, arrive, deliver, member, new_ledger
@@ -43,7 +41,7 @@ class Week:
         self.source = random.Random(1)
         destination = load_destination(str(folder / "destination.yaml"))
         clock: Callable[[], float] = lambda: self.now  # noqa: E731 - read by another
-        self.housekeeping = Housekeeping(ledger, destination, [], clock)
+        self.pruning = Pruning(ledger, destination, [], clock)
         self.numbers = iter(range(10**9))
 
     @property
@@ -73,7 +71,7 @@ class Week:
 
     def upkeep(self) -> None:
         for _ in range(20):
-            self.housekeeping.look_after()
+            self.pruning.look_after()
             shrink(self.ledger)
 
 
@@ -150,7 +148,7 @@ def test_history_is_looked_through_every_few_minutes_and_not_all_the_time(tmp_pa
         ledger.set_trace_callback(asked.append)
         for _ in range(100):
             week.now += PRUNE_SECONDS / 50
-            week.housekeeping.look_after()
+            week.pruning.look_after()
         assert 1 <= sum("DELETE FROM inbox" in each for each in asked) <= 3
 
 
@@ -201,7 +199,7 @@ def test_tidying_removes_all_that_is_too_old_and_gives_the_disk_back(
         week.work(1, changes=25_000)
         before = week.megabytes
         week.now += 25 * HOUR
-        week.housekeeping.tidy(600.0, lambda: False)
+        week.pruning.tidy(600.0, lambda: False)
         assert ledger.execute("SELECT count(*) FROM receipts").fetchone() == (0,)
         assert ledger.execute("SELECT count(*) FROM inbox").fetchone() == (0,)
         assert week.megabytes < before * 0.2
@@ -213,6 +211,6 @@ def test_whoever_waits_for_the_end_of_tidying_does_not_wait_for_long(tmp_path: P
         week.work(1, changes=25_000)
         week.now += 25 * HOUR
         asked = iter((False, True, True))
-        week.housekeeping.tidy(0.0, lambda: next(asked))
+        week.pruning.tidy(0.0, lambda: next(asked))
         (left,) = ledger.execute("SELECT count(*) FROM inbox").fetchone()
         assert left == 15_000

@@ -17,7 +17,7 @@ import pytest
 from pipeline.ledger import guard, history, users
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BACKFILL
-from pipeline.ledger.look import read_standing
+from pipeline.ledger.queries.snapshot_reader import read_snapshot
 from pipeline.ledger.store import connect, transaction
 from pipeline.monitoring import alerts as alerting
 from pipeline.monitoring.alert_rules import (
@@ -36,8 +36,8 @@ from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, me
 from tests.support.program import ROOT
 from tests.support.sandbox_client import wait_for
 from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.rate_limits import RateLimits
 from transforms.elements import DELIVERED, REJECTED, Outcome
-from transforms.outreach.responses import RateLimits
 
 SECONDS = NOW / 1e6
 PROBLEM = "user 'ops': the token is refused; run connect --user ops"
@@ -317,18 +317,18 @@ def test_looking_costs_a_fiftieth_of_the_time_at_most(
 
         def slow(connection: sqlite3.Connection, now: float) -> object:
             looks.append(now)
-            found = read_standing(connection, now)
+            found = read_snapshot(connection, now)
             it.clock.pass_(2.0)
             return found
 
-        monkeypatch.setattr(alerting, "read_standing", slow)
+        monkeypatch.setattr(alerting, "read_snapshot", slow)
         for _ in range(200):
             it.check(1.0)
         assert len(looks) == 2
 
 
 def kinds(connection: sqlite3.Connection, now: float = SECONDS) -> dict[str, str]:
-    return {each.kind: each.text for each in conditions(read_standing(connection, now), "l.db")}
+    return {each.kind: each.text for each in conditions(read_snapshot(connection, now), "l.db")}
 
 
 @pytest.fixture
@@ -435,7 +435,7 @@ def test_a_look_from_another_thread_does_not_disturb_the_alerts(tmp_path: Path) 
     with scene(tmp_path, None) as it, closing(connect(str(tmp_path / "ledger.db"))) as other:
         it.pause()
         with transaction(other):
-            found = read_standing(it.ledger, SECONDS)
+            found = read_snapshot(it.ledger, SECONDS)
         assert [user.paused for user in found.users] == [PROBLEM]
 
 

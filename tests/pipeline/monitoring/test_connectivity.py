@@ -12,11 +12,11 @@ from grpc import ChannelConnectivity
 
 from pipeline.destination.file import load_destination
 from pipeline.destination.stage_config import Place
-from pipeline.engine.scheduler import Loop
-from pipeline.jobs.ledger_replay import job_of
+from pipeline.engine.config import engine_config
+from pipeline.engine.scheduler import Scheduler
 from pipeline.ledger.inbox import LIVE, Message, receive
 from pipeline.ledger.store import connect, owned
-from pipeline.monitoring.connectivity import AWAY_SECONDS, Reach, Troubles
+from pipeline.monitoring.connectivity import AWAY_SECONDS, Connectivity, Troubles
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
 from tests.end_to_end.test_replay import NUMBERS, line
@@ -31,7 +31,7 @@ def test_a_service_is_named_that_was_away_for_longer_than_a_connection_takes(
 ) -> None:
     clock = Clock()
     rung: list[float] = []
-    reach = Reach("Pub/Sub", clock, lambda: rung.append(clock.now))
+    reach = Connectivity("Pub/Sub", clock, lambda: rung.append(clock.now))
 
     def look() -> list[str]:
         caplog.clear()
@@ -84,15 +84,19 @@ def test_a_loop_says_what_its_users_meet_until_they_are_answered_again(
     write_destination(tmp_path, url, NUMBERS, delivery={"hold_seconds": 0, "in_flight": 2})
     destination = load_destination(str(tmp_path / "destination.yaml"))
     path = str(tmp_path / "ledger.db")
-    job = replace(job_of(destination, Place.of(destination), None), turn_seconds=0.2)
-    with owned(path), closing(connect(path)) as ledger, closing(Loop(ledger, job)) as loop:
+    job = replace(engine_config(destination, Place.of(destination), None), turn_seconds=0.2)
+    with (
+        owned(path),
+        closing(connect(path)) as ledger,
+        closing(Scheduler(ledger, job)) as scheduler,
+    ):
         receive(ledger, [Message("s", str(n), NOW, LIVE, line(n).encode()) for n in (1, 2)], NOW)
-        loop.take_in_messages()
-        assert loop.troubles == {}
+        scheduler.take_in_messages()
+        assert scheduler.troubles == {}
 
-        wait_for(lambda: loop.deliver() and loop.troubles)
+        wait_for(lambda: scheduler.deliver() and scheduler.troubles)
 
-        assert list(loop.troubles) == ["ops"]
-        assert "no connection to 127.0.0.1" in loop.troubles["ops"]
+        assert list(scheduler.troubles) == ["ops"]
+        assert "no connection to 127.0.0.1" in scheduler.troubles["ops"]
         with running_sandbox(there):
-            wait_for(lambda: loop.deliver() and not loop.troubles)
+            wait_for(lambda: scheduler.deliver() and not scheduler.troubles)

@@ -25,7 +25,7 @@ from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.custom_fields import parse_field
 from tests.support.sandbox_client import ask
 from transforms.budget.budget import BudgetTerms
-from transforms.outreach.scopes import allows, read_scopes
+from transforms.outreach.auth.token_response import allows, read_scopes
 
 SECRET = "s3cr3t-of-the-application"
 OPS, ANN = "tok-of-ops-1f0c", "tok-of-ann-77b2"

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from pipeline.sandbox import SandboxOptions, running_sandbox
-from pipeline.sandbox.auth.tokens import Grant
+from pipeline.sandbox.auth.tokens import TokenGrant
 from pipeline.sandbox.custom_fields import CustomField
 from tests.support.connected import CLIENT_ID, CLIENT_SECRET, TOKEN_STORE, connect, sign_up
 from tests.support.contract import breaches_of_answer, operation_of
@@ -74,7 +74,9 @@ def picky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[
     )
     with running_sandbox(options) as sandbox, recorded(sandbox.url) as way:
         sandbox.seed({9: {"emails": ["taken@example.com"]}})
-        sandbox._outreach.tokens.issue("reader", Grant("reader", frozenset({"prospects.read"})))
+        sandbox._outreach.tokens.issue(
+            "reader", TokenGrant("reader", frozenset({"prospects.read"}))
+        )
         yield way
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.budget.budget import Budget, BudgetTerms
-from transforms.outreach.responses import RateLimits
+from transforms.budget.rate_limits import RateLimits
 
 HOUR = 3600.0
 NO_WORD = RateLimits()

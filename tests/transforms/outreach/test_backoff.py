@@ -8,7 +8,7 @@ from transforms.outreach import backoff
 from transforms.outreach.backoff import (
     BACKOFF_MOST_SECONDS,
     HOLD_MOST_SECONDS,
-    Patience,
+    CircuitBreaker,
     retry_time,
 )
 
@@ -21,8 +21,8 @@ def longest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff.random, "uniform", lambda _, most: most)
 
 
-def met(times: int, enough: int = 3) -> Patience:
-    some = Patience(enough)
+def met(times: int, enough: int = 3) -> CircuitBreaker:
+    some = CircuitBreaker(enough)
     for _ in range(times):
         some.meet("500", NOW)
     return some
@@ -61,7 +61,7 @@ def test_one_good_answer_ends_the_trouble() -> None:
 
 
 def test_what_is_announced_is_waited_for_at_once_and_one_request_asks_again() -> None:
-    some = Patience(3)
+    some = CircuitBreaker(3)
 
     some.refrain("maintenance", NOW, NOW + 90)
 
@@ -70,7 +70,7 @@ def test_what_is_announced_is_waited_for_at_once_and_one_request_asks_again() ->
 
 
 def test_a_later_shorter_wait_takes_no_reason_away() -> None:
-    some = Patience(1)
+    some = CircuitBreaker(1)
     some.refrain("maintenance", NOW, NOW + 90)
 
     some.meet("a reset", NOW + 1)
@@ -84,7 +84,7 @@ def test_a_later_shorter_wait_takes_no_reason_away() -> None:
 def test_what_names_no_time_to_come_is_waited_for_longer_each_time(
     retry_at: float | None,
 ) -> None:
-    some = Patience(3)
+    some = CircuitBreaker(3)
     waits = []
     now = NOW
     for _ in range(4):
@@ -97,7 +97,7 @@ def test_what_names_no_time_to_come_is_waited_for_longer_each_time(
 
 @pytest.mark.usefixtures("longest")
 def test_sixteen_answers_at_once_are_one_trouble() -> None:
-    some = Patience(16)
+    some = CircuitBreaker(16)
 
     for _ in range(16):
         some.refrain("maintenance", NOW)
@@ -106,7 +106,7 @@ def test_sixteen_answers_at_once_are_one_trouble() -> None:
 
 
 def test_a_server_that_wants_to_be_left_alone_for_years_is_asked_after_an_hour() -> None:
-    some = Patience(3)
+    some = CircuitBreaker(3)
 
     some.refrain("maintenance", NOW, NOW + 1e9)
 

@@ -23,10 +23,15 @@ from tests.support.delivering import (
 )
 from transforms.outreach import backoff
 from transforms.outreach.delivery import Delivery
-from transforms.outreach.read_before_write import READ_LEAST, SELDOM, Reading, split_unchanged
-from transforms.outreach.responses import Fate, Verdict
+from transforms.outreach.read_before_write import (
+    READ_LEAST,
+    SELDOM,
+    ReadBeforeWrite,
+    split_unchanged,
+)
+from transforms.outreach.responses import Classification, Fate
 
-GOOD = Verdict(Fate.ACCEPTED, status=200)
+GOOD = Classification(Fate.ACCEPTED, status=200)
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +180,7 @@ def test_reading_amid_trouble_loses_nothing() -> None:
 
 
 def test_readings_that_spare_nothing_become_rare_but_do_not_cease() -> None:
-    reading = Reading()
+    reading = ReadBeforeWrite()
     asked = []
     for _ in range(3 * SELDOM):
         worth_it = reading.is_worth_it(READ_LEAST)

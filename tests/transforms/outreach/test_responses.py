@@ -10,15 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from transforms.outreach.error_body import read_complaint
-from transforms.outreach.responses import (
-    Fate,
-    RateLimits,
-    Verdict,
-    classify,
-    read_limits,
-    read_retry_at,
-)
+from transforms.budget.rate_limits import RateLimits
+from transforms.outreach.error_body import read_error_body
+from transforms.outreach.responses import Classification, Fate, classify, read_limits, read_retry_at
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 HEADERS = {
@@ -182,11 +176,11 @@ def test_a_404_that_is_not_outreachs_says_so() -> None:
     ],
 )
 def test_people_read_what_the_body_says_on_one_line(body: bytes, text: str) -> None:
-    assert read_complaint(body).text == text
+    assert read_error_body(body).text == text
 
 
 def test_what_a_stranger_says_is_cut() -> None:
-    text = read_complaint(errors(error("a", "so long " * 100))).text
+    text = read_error_body(errors(error("a", "so long " * 100))).text
     assert len(text) == 300
     assert text.endswith("…")
 
@@ -211,7 +205,7 @@ def test_nothing_that_looks_like_a_token_is_repeated(saying: str) -> None:
 
 def test_a_prospects_id_and_a_request_id_are_no_tokens() -> None:
     detail = "Prospect 1234567890 (request 5114d758-ce71-43ba-b53e-e2a91d67b67f) is gone."
-    assert read_complaint(errors(error("a", detail))).text.endswith(detail)
+    assert read_error_body(errors(error("a", detail))).text.endswith(detail)
 
 
 def test_the_three_headers_are_read_and_of_two_values_the_first() -> None:
@@ -310,7 +304,7 @@ def test_no_answer_raises_and_none_is_left_without_words(
     status: int, headers: dict[str, str], body: bytes
 ) -> None:
     verdict = classify(status, headers, body, NOW)
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, Classification)
     assert len(verdict.detail) <= 400
     assert verdict.detail.isprintable()
     assert (verdict.fate is Fate.ACCEPTED) == (200 <= status < 300)

@@ -9,11 +9,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tests.support.changes import change, ids, ids_of_patches, patch
 from transforms.elements import Change, Patch
 from transforms.fold import is_newer
-from transforms.outreach.send_queue import Queue, Work
+from transforms.outreach.send_queue import SendQueue, Work
 
 
-def filled(*prospects: int) -> Queue:
-    queue = Queue()
+def filled(*prospects: int) -> SendQueue:
+    queue = SendQueue()
     for prospect in prospects:
         assert queue.add(patch(prospect)) == []
     return queue
@@ -23,7 +23,7 @@ def patch_of(*changes: Change) -> Patch:
     return Patch(changes[0].outreach_id, "ops", list(changes))
 
 
-def taken(queue: Queue) -> list[int]:
+def taken(queue: SendQueue) -> list[int]:
     """The prospects in the order in which they are taken, until nothing is ready."""
     return [queue.take().outreach_id for _ in range(queue.ready)]
 
@@ -33,7 +33,7 @@ def test_what_waited_longest_is_taken_first() -> None:
 
 
 def test_what_comes_for_a_prospect_that_waits_is_merged_and_the_newest_wins() -> None:
-    queue = Queue()
+    queue = SendQueue()
     older, newer, other = change(time=1), change(time=2, value="exited"), change(field="custom5")
 
     lost = [queue.add(patch_of(newer)), queue.add(patch_of(older, other))]
@@ -55,7 +55,7 @@ def test_what_comes_for_a_prospect_in_flight_waits_until_that_is_answered() -> N
 
 
 def test_a_value_older_than_the_one_in_flight_is_not_sent_after_it() -> None:
-    queue = Queue()
+    queue = SendQueue()
     newest, stale, news = change(time=9), change(time=8, value="exited"), change(field="custom5")
     queue.add(patch_of(newest))
     work = queue.take()
@@ -66,7 +66,7 @@ def test_a_value_older_than_the_one_in_flight_is_not_sent_after_it() -> None:
 
 
 def test_a_change_that_arrives_again_while_it_is_in_flight_is_not_sent_twice() -> None:
-    queue = Queue()
+    queue = SendQueue()
     only = change()
     queue.add(patch_of(only))
     work = queue.take()
@@ -77,7 +77,7 @@ def test_a_change_that_arrives_again_while_it_is_in_flight_is_not_sent_twice() -
 
 
 def test_of_a_timed_and_an_untimed_value_the_later_published_follows_the_one_in_flight() -> None:
-    queue = Queue()
+    queue = SendQueue()
     before, flying, after = change(time=None), change(time=9), change(time=None, value="exited")
     queue.add(patch_of(flying))
     work = queue.take()
@@ -89,7 +89,7 @@ def test_of_a_timed_and_an_untimed_value_the_later_published_follows_the_one_in_
 
 
 def test_what_goes_back_is_next_and_takes_what_came_meanwhile_along() -> None:
-    queue = Queue()
+    queue = SendQueue()
     flying, newer = change(1, time=1), change(1, time=2, value="exited")
     queue.add(patch_of(flying))
     queue.add(patch(2))
@@ -120,7 +120,7 @@ def test_what_comes_for_a_prospect_that_met_trouble_waits_with_it() -> None:
 
 
 def test_a_merge_undoes_a_narrowing_and_a_reading_but_not_the_trouble_met() -> None:
-    queue = Queue()
+    queue = SendQueue()
     first, second = change(time=1), change(field="custom5")
     queue.add(patch_of(first, second))
     work = queue.take()
@@ -173,7 +173,7 @@ def test_what_is_left_comes_out_with_all_it_met_and_goes_on_from_there() -> None
 
 
 def test_what_is_left_of_a_narrowed_patch_is_all_that_is_undecided() -> None:
-    queue = Queue()
+    queue = SendQueue()
     parts = [change(field=f"custom{number}") for number in (1, 2, 3)]
     queue.add(patch_of(*parts))
     work = queue.take()
@@ -206,7 +206,7 @@ class Journey(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.queue = Queue()
+        self.queue = SendQueue()
         self.flying: dict[int, Work] = {}
         self.arrived: list[str] = []
         self.ended: list[str] = []

@@ -35,13 +35,13 @@ from tests.support.delivering import (
     values,
 )
 from transforms.budget.budget import Budget, BudgetTerms
-from transforms.budget.grant import Allotment
+from transforms.budget.grant import Grant
+from transforms.budget.rate_limits import RateLimits
 from transforms.clock import steady
 from transforms.elements import Outcome, Patch
 from transforms.errors import Trouble
 from transforms.outreach import backoff
 from transforms.outreach.client import Timeouts
-from transforms.outreach.responses import RateLimits
 from transforms.outreach.sender import Delivery, Sender
 
 
@@ -554,7 +554,7 @@ def test_a_spent_allotment_is_not_waited_for_and_what_is_in_flight_ends() -> Non
         budget.take(1, steady())
         budget.learn(RateLimits(100, 99, None), steady(), answers_when_sent=0)
         granted, _ = budget.take(5, steady())
-        allotment = Allotment(budget, granted)
+        grant = Grant(budget, granted)
         reasons: set[str] = set()
 
         async def look(sender: Sender, _: list[Outcome]) -> None:
@@ -562,7 +562,7 @@ def test_a_spent_allotment_is_not_waited_for_and_what_is_in_flight_ends() -> Non
                 reasons.add(sender.standing().waits_for)
                 await asyncio.sleep(0.005)
 
-        sent = deliver(sandbox.url, patches(range(1, 10)), budget=allotment, act=look)
+        sent = deliver(sandbox.url, patches(range(1, 10)), budget=grant, act=look)
 
         assert sent.tally == {"delivered": 5}
         assert prospects_of(sent.left) == [6, 7, 8, 9]

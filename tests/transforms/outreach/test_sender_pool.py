@@ -15,8 +15,8 @@ from transforms.clock import steady
 from transforms.elements import Outcome
 from transforms.outreach import sender_pool
 from transforms.outreach.auth.credentials import BearerAuth
-from transforms.outreach.delivery import Delivery, Standing
-from transforms.outreach.sender_pool import Access, Desk, Left
+from transforms.outreach.delivery import Delivery, UserProgress
+from transforms.outreach.sender_pool import Access, SenderPool, Unsent
 
 USERS = ("anna", "ben")
 
@@ -31,10 +31,10 @@ def sandbox() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def desk(sandbox: Sandbox) -> Iterator[Desk]:
-    desk = Desk(sandbox.url, Delivery(in_flight=4), steady)
-    yield desk
-    desk.close()
+def pool(sandbox: Sandbox) -> Iterator[SenderPool]:
+    pool = SenderPool(sandbox.url, Delivery(in_flight=4), steady)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
@@ -57,11 +57,11 @@ def budgets() -> dict[str, Budget]:
 
 
 def test_users_are_served_side_by_side(
-    sandbox: Sandbox, desk: Desk, anna: Access, ben: Access
+    sandbox: Sandbox, pool: SenderPool, anna: Access, ben: Access
 ) -> None:
     given = {anna: patches(range(1, 41), "anna"), ben: patches(range(41, 81), "ben")}
 
-    came = list(desk.deliver(given, budgets()))
+    came = list(pool.deliver(given, budgets()))
 
     assert tally(one for one in came if isinstance(one, Outcome)) == {"delivered": 80}
     spans = {
@@ -69,13 +69,13 @@ def test_users_are_served_side_by_side(
         for user in USERS
     }
     assert max(map(min, spans.values())) < min(map(max, spans.values()))
-    assert desk.requests == 80
+    assert pool.requests == 80
 
 
 def test_outcomes_come_while_requests_are_under_way(
-    sandbox: Sandbox, desk: Desk, anna: Access
+    sandbox: Sandbox, pool: SenderPool, anna: Access
 ) -> None:
-    coming = desk.deliver({anna: patches(range(1, 91), "anna")}, budgets())
+    coming = pool.deliver({anna: patches(range(1, 91), "anna")}, budgets())
 
     first = next(coming)
 
@@ -85,34 +85,34 @@ def test_outcomes_come_while_requests_are_under_way(
 
 
 def test_a_paused_user_keeps_its_work_and_the_others_go_on(
-    desk: Desk, ben: Access, monkeypatch: pytest.MonkeyPatch
+    pool: SenderPool, ben: Access, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     anna = access("anna", monkeypatch, token="wrong")
     given = {anna: patches(range(1, 11), "anna"), ben: patches(range(11, 21), "ben")}
 
-    came = list(desk.deliver(given, budgets()))
+    came = list(pool.deliver(given, budgets()))
 
-    (left,) = [one for one in came if isinstance(one, Left)]
+    (left,) = [one for one in came if isinstance(one, Unsent)]
     assert (left.user, ids_of_patches(left.patches)) == ("anna", ids_of_patches(given[anna]))
     assert "TOKEN_OF_anna" in str(left.paused)
     assert tally(one for one in came if isinstance(one, Outcome)) == {"delivered": 10}
 
 
 def test_a_watcher_sees_each_user_and_may_drain_them(
-    sandbox: Sandbox, desk: Desk, anna: Access, ben: Access
+    sandbox: Sandbox, pool: SenderPool, anna: Access, ben: Access
 ) -> None:
-    seen: list[Sequence[Standing]] = []
+    seen: list[Sequence[UserProgress]] = []
 
-    def watch(standings: Sequence[Standing]) -> bool:
+    def watch(standings: Sequence[UserProgress]) -> bool:
         seen.append(standings)
         return True
 
     given = {anna: patches(range(1, 91), "anna"), ben: patches(range(91, 181), "ben")}
 
-    came = list(desk.deliver(given, budgets(), watch))
+    came = list(pool.deliver(given, budgets(), watch))
 
     outcomes = [one for one in came if isinstance(one, Outcome)]
-    left = {one.user: one for one in came if isinstance(one, Left)}
+    left = {one.user: one for one in came if isinstance(one, Unsent)}
     assert [standing.user for standing in seen[0]] == ["anna", "ben"]
     assert left.keys() == {"anna", "ben"}
     assert all(one.paused is None for one in left.values())
@@ -124,24 +124,24 @@ def test_a_watcher_sees_each_user_and_may_drain_them(
 
 
 def test_who_does_not_read_to_the_end_leaves_nothing_running(
-    sandbox: Sandbox, desk: Desk, anna: Access
+    sandbox: Sandbox, pool: SenderPool, anna: Access
 ) -> None:
     spending = budgets()
-    coming = desk.deliver({anna: patches(range(1, 91), "anna")}, spending)
+    coming = pool.deliver({anna: patches(range(1, 91), "anna")}, spending)
     next(coming)
 
     coming.close()  # type: ignore[attr-defined]
 
     assert spending["anna"].in_flight == 0
-    assert 0 < desk.requests < 90
-    before = desk.requests
-    assert tally(desk.deliver({anna: patches([91], "anna")}, spending)) == {"delivered": 1}
-    assert desk.requests == before + 1
+    assert 0 < pool.requests < 90
+    before = pool.requests
+    assert tally(pool.deliver({anna: patches([91], "anna")}, spending)) == {"delivered": 1}
+    assert pool.requests == before + 1
     assert len(sandbox.requests()) <= before + 1
 
 
 def test_a_failure_of_one_sender_ends_all_and_leaves_no_grant(
-    sandbox: Sandbox, desk: Desk, anna: Access, ben: Access
+    sandbox: Sandbox, pool: SenderPool, anna: Access, ben: Access
 ) -> None:
     class Broken(Budget):
         def learn(self, *_: object, **__: object) -> None:
@@ -151,18 +151,18 @@ def test_a_failure_of_one_sender_ends_all_and_leaves_no_grant(
     given = {anna: patches(range(1, 9), "anna"), ben: patches(range(9, 99), "ben")}
 
     with pytest.raises(RuntimeError, match="a bug"):
-        list(desk.deliver(given, spending))
+        list(pool.deliver(given, spending))
 
     assert spending["ben"].in_flight == 0
     assert len(sandbox.requests()) < 90
 
 
-def test_time_that_is_up_leaves_the_rest(desk: Desk, anna: Access) -> None:
+def test_time_that_is_up_leaves_the_rest(pool: SenderPool, anna: Access) -> None:
     given = patches(range(1, 91), "anna")
 
-    came = list(desk.deliver({anna: given}, budgets(), until=steady() + 0.05))
+    came = list(pool.deliver({anna: given}, budgets(), until=steady() + 0.05))
 
-    (left,) = [one for one in came if isinstance(one, Left)]
+    (left,) = [one for one in came if isinstance(one, Unsent)]
     assert (left.paused, len(left.patches) + len(came) - 1) == (None, 90)
 
 
@@ -173,37 +173,37 @@ def test_a_drain_awaits_answers_for_a_while_and_then_leaves_them(
     given = {anna: patches([1, 2], "anna")}
     options = SandboxOptions(prospects=9, tokens={"anna-token": "anna"}, latency_seconds=30)
     with running_sandbox(options) as sandbox:
-        desk = Desk(sandbox.url, Delivery(), steady)
+        pool = SenderPool(sandbox.url, Delivery(), steady)
         began = time.monotonic()
 
-        (left,) = desk.deliver(given, budgets(), lambda _: bool(sandbox.requests()))
+        (left,) = pool.deliver(given, budgets(), lambda _: bool(sandbox.requests()))
 
-        assert isinstance(left, Left)
+        assert isinstance(left, Unsent)
         assert left.paused is None
         assert sorted(each.outreach_id for each in left.patches) == [1, 2]
         assert 0.5 < time.monotonic() - began < 5
-        desk.close()
+        pool.close()
 
 
 def test_what_a_user_met_is_known_to_the_next_delivery(
-    sandbox: Sandbox, desk: Desk, anna: Access
+    sandbox: Sandbox, pool: SenderPool, anna: Access
 ) -> None:
     sandbox.maintain(30)
-    (left,) = desk.deliver({anna: patches([1], "anna")}, budgets(), until=steady() + 1)
-    assert isinstance(left, Left)
+    (left,) = pool.deliver({anna: patches([1], "anna")}, budgets(), until=steady() + 1)
+    assert isinstance(left, Unsent)
 
     began = time.monotonic()
-    (left,) = desk.deliver({anna: patches([2], "anna")}, budgets(), until=steady() + 1)
+    (left,) = pool.deliver({anna: patches([2], "anna")}, budgets(), until=steady() + 1)
 
-    assert isinstance(left, Left)
-    assert desk.held_until("anna") > steady() + 20
+    assert isinstance(left, Unsent)
+    assert pool.held_until("anna") > steady() + 20
     assert left.patches[0].not_before > (steady() + 20) * 1_000_000
     assert time.monotonic() - began < 0.5
     assert statuses(sandbox) == [503], "nobody asks again before the time that was named"
 
 
 def test_an_empty_desk_delivers_nothing_and_closes(sandbox: Sandbox) -> None:
-    desk = Desk(sandbox.url, Delivery(), steady)
+    pool = SenderPool(sandbox.url, Delivery(), steady)
 
-    assert list(desk.deliver({}, {})) == []
-    desk.close()
+    assert list(pool.deliver({}, {})) == []
+    pool.close()

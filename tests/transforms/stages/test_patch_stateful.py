@@ -32,7 +32,7 @@ from transforms.elements import Change, Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach import backoff
 from transforms.outreach.delivery import Delivery
-from transforms.outreach.sender_pool import Access, Desk
+from transforms.outreach.sender_pool import Access, SenderPool
 from transforms.stages import patch_stateful
 from transforms.stages.coalesce import Coalesce
 from transforms.stages.patch import PatchProspects
@@ -106,21 +106,21 @@ def far_backoff(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Closes what a worker that broke down left open."""
-    desks: list[Desk] = []
+    pools: list[SenderPool] = []
 
-    class Recorded(Desk):
+    class Recorded(SenderPool):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            desks.append(self)
+            pools.append(self)
 
         def close(self) -> None:
-            desks.remove(self)
+            pools.remove(self)
             super().close()
 
-    monkeypatch.setattr(patch_stateful, "Desk", Recorded)
+    monkeypatch.setattr(patch_stateful, "SenderPool", Recorded)
     yield
-    for desk in desks[:]:
-        desk.close()
+    for pool in pools[:]:
+        pool.close()
 
 
 def sandbox_of(**options: Any) -> AbstractContextManager[Sandbox]:

@@ -16,12 +16,12 @@ from apache_beam.transforms.window import GlobalWindow
 from tests.support.changes import change, ids, patch
 from tests.support.states import Bag, Cell, Timer
 from transforms.budget.budget import Budget, BudgetTerms
-from transforms.budget.grant import Allotment
+from transforms.budget.grant import Grant
 from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach.auth.credentials import BearerAuth
 from transforms.outreach.delivery import Delivery
-from transforms.outreach.sender_pool import Access, Left
+from transforms.outreach.sender_pool import Access, Unsent
 from transforms.stages.coalesce_stateful import HoldDoFn
 from transforms.stages.patch_stateful import PaceDoFn
 
@@ -85,9 +85,9 @@ class AnyDesk:
     def deliver(
         self,
         patches: Mapping[Access, Sequence[Patch]],
-        budgets: Mapping[str, Budget | Allotment],
+        budgets: Mapping[str, Budget | Grant],
         until: float,
-    ) -> Iterator[Outcome | Left]:
+    ) -> Iterator[Outcome | Unsent]:
         """As `transforms.outreach.sender_pool.Desk`."""
         del budgets
         assert until > self._clock()
@@ -99,7 +99,7 @@ class AnyDesk:
         if left:
             problem = CredentialError(access.name, "it is refused", "mend it")
             paused = self._source.choice([None, problem])
-            yield Left(access.name, left, paused, self._clock() + self._source.choice([-1, 900]))
+            yield Unsent(access.name, left, paused, self._clock() + self._source.choice([-1, 900]))
 
 
 class Queued:
@@ -110,7 +110,7 @@ class Queued:
         self.now = 1_000.0
         access = Access("ops", BearerAuth("TOKEN"), BudgetTerms(6, 3600.0, 1))
         self.dofn = PaceDoFn("http://127.0.0.1:9", [access], Delivery(), lambda: self.now)
-        self.dofn._desk = AnyDesk(source, lambda: self.now)
+        self.dofn._pool = AnyDesk(source, lambda: self.now)
         self.queued, self.granted = Bag(), Bag()
         self.allowed, self.spent, self.awake, self.worker = Cell(), Cell(), Cell(), Cell()
         self.timers = {name: Timer() for name in ("grant", "send", "window_ends")}

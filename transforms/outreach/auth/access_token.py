@@ -8,7 +8,7 @@ from transforms.outreach.auth.credentials import Credential
 _REMEDY = "connect the user again, or check its auth in the destination file"
 
 
-class Badge:
+class AccessToken:
     """Shows a user's token; tells a token that ended from a user whom Outreach lets in no more.
 
     Args:

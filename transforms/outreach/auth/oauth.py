@@ -19,7 +19,7 @@ from transforms.outreach.auth.secret_source import SecretSource
 from transforms.outreach.auth.token_response import Tokens
 from transforms.outreach.auth.token_store import TokenStore, open_store
 from transforms.outreach.client import OutreachClient, Reply
-from transforms.outreach.error_body import read_complaint
+from transforms.outreach.error_body import read_error_body
 
 TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path
 REQUEST_EVERY_SECONDS: Final = 60.0
@@ -226,7 +226,7 @@ class OAuthCredential:
           CredentialError: it will not.
           ActivationError: it will not, and nothing but the code is to blame.
         """
-        said = read_complaint(reply.body).text or f"status {reply.status}"
+        said = read_error_body(reply.body).text or f"status {reply.status}"
         match reply.status:
             case HTTPStatus.BAD_REQUEST if not renewing:
                 raise ActivationError(

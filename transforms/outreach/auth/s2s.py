@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from transforms.errors import CredentialError, Trouble
 from transforms.outreach.auth.token_store import open_store
 from transforms.outreach.client import OutreachClient, Reply
-from transforms.outreach.error_body import read_complaint
+from transforms.outreach.error_body import read_error_body
 
 _LIFE_SECONDS: Final = 3600.0
 """As Outreach documents; it does not say so with the token."""
@@ -137,7 +137,7 @@ class S2SCredential:
             if isinstance(token, str) and token.isascii() and token.isprintable():
                 return token
             raise Trouble("the token endpoint's answer holds no data.meta.accessToken")
-        said = read_complaint(reply.body).text or "it did not say why"
+        said = read_error_body(reply.body).text or "it did not say why"
         problem = f"the token endpoint answered {reply.status} ({said})"
         if reply.status == HTTPStatus.TOO_MANY_REQUESTS or reply.status >= 500:  # noqa: PLR2004
             raise Trouble(problem)

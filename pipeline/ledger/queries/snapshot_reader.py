@@ -13,7 +13,7 @@ from typing import Any, Final
 import orjson
 
 from pipeline.ledger.guard import holds
-from pipeline.ledger.queries.snapshot import Alert, Lane, Standing, User, Waiting
+from pipeline.ledger.queries.snapshot import Alert, Lane, Snapshot, User, Waiting
 from transforms.budget.budget import Budget, BudgetTerms
 from transforms.budget.forecast import granted_at
 from transforms.elements import OUTCOMES
@@ -23,7 +23,7 @@ ERRORS: Final = 10
 """How many of the last dead letters are shown."""
 
 
-def read_standing(connection: sqlite3.Connection, now: float) -> Standing:
+def read_snapshot(connection: sqlite3.Connection, now: float) -> Snapshot:
     """Reads all of it in one transaction.
 
     Args:
@@ -34,7 +34,7 @@ def read_standing(connection: sqlite3.Connection, now: float) -> Standing:
     try:
         waiting = read_waiting(connection)
         messages, oldest_message_at = _messages(connection)
-        return Standing(
+        return Snapshot(
             at=now,
             waiting=waiting,
             users=_users(connection, waiting, now),

@@ -1,0 +1,73 @@
+"""What the engine is told to do: a plan, the users, how long its turns are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.console import progress
+from pipeline.destination.file import Destination
+from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from pipeline.ledger.guard import GuardTerms
+from transforms import mapping
+from transforms.clock import steady
+from transforms.outreach.sender import Delivery
+from transforms.outreach.sender_pool import Access, Watch
+
+TURN_SECONDS = 5.0
+"""What a turn aims to take where something may arrive meanwhile, which waits for its end."""
+
+
+PATCHES_LEAST = 600
+"""Prospects of a turn, where so many are due: as many as one request reads."""
+
+
+PATCHES_MOST = 40_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """What a loop does.
+
+    Attributes:
+      plan: what goes where.
+      base_url: of the API.
+      accesses: the users.
+      delivery: how patches are sent.
+      hold_seconds: how long a prospect's changes are gathered.
+      turn_seconds: what a turn aims to take; it starts no request for longer than twice that.
+      patches_first: prospects of the first turn, when it is not known how long they take.
+      guard: when an audience that empties is held.
+      watch: see `transforms.outreach.sender_pool.Watch`.
+      announce: is told before each delivery how many more prospects of each user wait.
+      clock: seconds since the epoch.
+      dry_run: nothing is sent; all that would have been counts as delivered.
+    """
+
+    plan: mapping.Plan
+    base_url: str
+    accesses: Sequence[Access]
+    delivery: Delivery
+    hold_seconds: float = 0.0
+    turn_seconds: float = TURN_SECONDS
+    patches_first: int = PATCHES_LEAST
+    guard: GuardTerms = field(default_factory=GuardTerms)
+    watch: Watch | None = None
+    announce: Callable[[Mapping[str, int]], None] | None = None
+    clock: Callable[[], float] = steady
+    dry_run: bool = False
+
+
+def engine_config(destination: Destination, place: Place, watch: Watch | None) -> EngineConfig:
+    """The job of a destination, as a loop takes it."""
+    return EngineConfig(
+        plan=plan_of(destination),
+        base_url=place.base_url,
+        accesses=place.accesses,
+        delivery=delivery_of(destination),
+        guard=GuardTerms(
+            destination.guard.max_exit_percent, destination.guard.window_minutes * 60.0
+        ),
+        watch=watch,
+        announce=progress.announce,
+    )
