@@ -13,6 +13,7 @@ import pytest
 
 from pipeline.destination.file import load_destination
 from pipeline.engine.maintenance import PRUNE_SECONDS, Pruning
+from pipeline.ledger import store
 from pipeline.ledger.inbox import LIVE, Message, next_arrivals, receive, taken_in
 from pipeline.ledger.store import looked_at, shrink, transaction
 from pipeline.sandbox.options import SandboxOptions
@@ -119,7 +120,7 @@ def test_without_upkeep_the_same_week_would_grow_it_without_end(tmp_path: Path) 
 
 
 def test_what_a_backlog_took_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "SPARE_PAGES", 64)
+    monkeypatch.setattr(store, "SPARE_PAGES", 64)
     with new_ledger(tmp_path) as ledger:
         week = Week(tmp_path, ledger, keep_days=1)
         week.work(30)
@@ -193,7 +194,7 @@ def age(path: Path, days: int) -> None:
 def test_tidying_removes_all_that_is_too_old_and_gives_the_disk_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "SPARE_PAGES", 64)
+    monkeypatch.setattr(store, "SPARE_PAGES", 64)
     with new_ledger(tmp_path) as ledger:
         week = Week(tmp_path, ledger, keep_days=1)
         week.work(1, changes=25_000)
