@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -19,17 +20,51 @@ PURE = (
     "fold",
     "mapping",
     "plan",
-    "budget",
-    "lanes",
-    "window",
-    "remaining",
     "times",
-    "outreach.address",
-    "outreach.replies",
-    "outreach.complaints",
+    "text",
+    "budget.budget",
+    "budget.forecast",
+    "budget.grant",
+    "budget.shards",
+    "outreach.base_url",
+    "outreach.error_body",
     "outreach.fields",
-    "outreach.queue",
+    "outreach.responses",
+    "outreach.send_queue",
 )
+LAYERS = (
+    ("pipeline.__main__", "pipeline.template", "pipeline.yaml_provider"),
+    ("pipeline.cli", "pipeline.beam"),
+    ("pipeline.commands",),
+    ("pipeline.jobs", "pipeline.preflight", "pipeline.oauth_flow"),
+    ("pipeline.engine",),
+    ("pipeline.graph", "pipeline.monitoring"),
+    ("pipeline.io", "pipeline.destination"),
+    ("pipeline.ledger", "pipeline.sandbox", "pipeline.runners", "pipeline.summary"),
+    ("pipeline.console",),
+    ("pipeline",),
+    ("transforms",),
+    ("transforms.connector",),
+    ("transforms.stages",),
+    ("transforms.outreach",),
+    ("transforms.budget", "transforms.formats"),
+    (
+        "transforms.clock",
+        "transforms.coders",
+        "transforms.elements",
+        "transforms.errors",
+        "transforms.fold",
+        "transforms.mapping",
+        "transforms.outreach.fields",
+        "transforms.plan",
+        "transforms.text",
+        "transforms.times",
+    ),
+)
+"""From the top of the house down, as `docs/design.md` draws them: a folder with those in it, or a
+module. Rooms of one layer import nothing from each other, but for the modules of the core."""
+MOST_MODULES = 14
+MOST_LINES = 300
 BEAM = "apache_beam"
 CODE = {"pipeline", "transforms", "tests", "benchmarks"}
 GRAPH_LINES = 60
@@ -106,6 +141,87 @@ def test_transforms_know_nothing_of_the_pipeline() -> None:
 @pytest.mark.parametrize("name", PURE)
 def test_a_pure_module_reaches_no_beam(name: str) -> None:
     assert ways_to(BEAM, f"transforms.{name}") == {}
+
+
+def layer_of(name: str) -> tuple[int, str]:
+    """The layer of a module, from the top, and the room in it; the longest name that fits."""
+    return max(
+        (
+            (layer, room)
+            for layer, rooms in enumerate(LAYERS)
+            for room in rooms
+            if name == room or (name.startswith(f"{room}.") and "." in room)
+        ),
+        key=lambda found: len(found[1]),
+    )
+
+
+def arrows() -> Iterator[tuple[str, str]]:
+    """Each module of ours with each that it imports."""
+    for name in modules():
+        for one in imports(name):
+            if one in modules() and one != name and not name.startswith(f"{one}."):
+                yield name, one
+
+
+def test_each_module_is_in_one_of_the_layers_that_the_design_draws() -> None:
+    homeless = [name for name in modules() if name not in {"pipeline", "transforms"}]
+    assert [name for name in homeless if "." not in layer_of(name)[1]] == []
+
+
+def test_no_import_runs_up_the_house() -> None:
+    core = len(LAYERS) - 1
+    up = [
+        f"{name} -> {one}"
+        for name, one in arrows()
+        for (above, room), (below, other) in [(layer_of(name), layer_of(one))]
+        if one not in {"pipeline", "transforms"}
+        and (above > below or (above == below and room != other and above != core))
+        and name != "transforms"
+    ]
+    assert up == []
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    below: dict[str, set[str]] = {name: set() for name in modules()}
+    for name, one in arrows():
+        if name != "transforms":  # Its face imports what it shows, when that is asked for.
+            below[name].add(one)
+    left = dict(below)
+    while ends := [name for name, ones in left.items() if not ones & left.keys()]:
+        for name in ends:
+            del left[name]
+    assert sorted(left) == []
+
+
+def test_no_folder_is_too_full_to_be_looked_over() -> None:
+    folders = Counter(path.parent for path in kept() if path.suffix == ".py")
+    for path in kept():
+        if path.name == "__init__.py":
+            folders[path.parent] -= 1
+    full = {str(folder.relative_to(ROOT)): n for folder, n in folders.items() if n > MOST_MODULES}
+    assert {
+        name: n for name, n in full.items() if not name.startswith(("tests", "benchmarks"))
+    } == {}
+
+
+def test_no_module_is_too_long_to_be_read_at_once() -> None:
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in kept()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in {"pipeline", "transforms"}
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MOST_LINES
+    }
+    assert long == {}
+
+
+def test_each_package_says_what_it_is_for() -> None:
+    silent = [
+        name
+        for name, tree in modules().items()
+        if (ROOT / name.replace(".", "/") / "__init__.py").is_file() and not ast.get_docstring(tree)
+    ]
+    assert silent == []
 
 
 def test_what_speaks_to_outreach_knows_no_beam() -> None:

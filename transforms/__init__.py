@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transforms.budget.budget import BudgetTerms
+    from transforms.budget.terms import BudgetTerms
     from transforms.connector.parse_audience_changes import (
         ParseAudienceChanges,
         ParseAudienceChangesResult,
@@ -57,7 +57,7 @@ _PLACES = {
         "MapToFields",
         "MapToFieldsResult",
     ),
-    "budget.budget": ("BudgetTerms",),
+    "budget.terms": ("BudgetTerms",),
     "elements": (
         "AttributeChange",
         "Change",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from benchmarks.scale.policies import EACH, LANES, OURS, SMOOTHED
 from benchmarks.scale.traffic import Arrival, both, burst, stream
 from benchmarks.scale.virtual import Outreach, Run
-from transforms.budget.budget import BudgetTerms
+from transforms.budget.terms import BudgetTerms
 
 SEED = 1
 HOURS = 24.0

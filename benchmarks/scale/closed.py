@@ -8,7 +8,7 @@ from statistics import mean
 from benchmarks.scale.policies import EACH, SMOOTHED, Policy
 from benchmarks.scale.traffic import AUDIENCES, BURST_SECONDS
 from benchmarks.scale.virtual import Outreach
-from transforms.budget.budget import BudgetTerms
+from transforms.budget.terms import BudgetTerms
 
 BUCKET = 1 / 360
 """Of a window: so much later, at most, does a budget allow again what was spent in it."""

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
 from transforms.elements import Change, Patch
 from transforms.outreach.send_queue import SendQueue, Work

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from apache_beam.coders import Coder, FloatCoder, StrUtf8Coder
 
 from tests.support.trace import segments
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
 from transforms.coders import ChangeCoder, KnownCoder, PatchCoder
 from transforms.elements import Block, Change, Patch

@@ -9,7 +9,7 @@ import orjson
 
 from pipeline.destination.file import Destination
 from pipeline.destination.sections import BearerAuth, OAuth, User
-from transforms.budget.budget import BudgetTerms
+from transforms.budget.terms import BudgetTerms
 from transforms.mapping import Attribute, Audience, OutreachUser, Plan
 from transforms.outreach.auth import credentials as auth
 from transforms.outreach.sender import Delivery

@@ -6,7 +6,8 @@ import logging
 import sqlite3
 from collections.abc import Mapping
 
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 
 _log = logging.getLogger(__name__)
 

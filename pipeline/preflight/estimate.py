@@ -14,7 +14,7 @@ from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import budget_of, plan_of
 from pipeline.io.files import blocks, expand
 from pipeline.preflight.live_checks import Setups, check_value
-from transforms.budget.budget import BudgetTerms
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change
 from transforms.mapping import Mapping
 from transforms.stages.parse import parse

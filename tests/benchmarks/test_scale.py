@@ -19,7 +19,8 @@ from benchmarks.scale.traffic import Arrival, both, burst, stream
 from benchmarks.scale.virtual import Outreach, Ran, Run
 from tests.support.changes import change
 from tests.support.program import ROOT
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, Patch
 from transforms.outreach.send_queue import SendQueue
 

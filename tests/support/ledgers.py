@@ -14,7 +14,7 @@ from pipeline.ledger import users as accounts
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.store import connect, owned, transaction
-from transforms.budget.budget import BudgetTerms
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import DELIVERED, Change, Outcome
 from transforms.mapping import Audience
 

@@ -18,66 +18,21 @@ is not documented, and any sliding hour within the limit keeps every fixed one w
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
 from typing import Final, Self
 
 from transforms.budget.rate_limits import RateLimits
-from transforms.budget.server_remaining import ServerRemaining
+from transforms.budget.refusal import Refusal
+from transforms.budget.server_remaining import ServerRemaining, reset_at
 from transforms.budget.shards import share, share_left
 from transforms.budget.sliding_window import SlidingWindow
+from transforms.budget.terms import BudgetTerms
 
 _PAUSE_MOST_SECONDS: Final = 60.0
 _STEP_MOST_SECONDS: Final = 60.0
-_BLOCK_LEAST_SECONDS: Final = 1.0
-_BLOCK_DOUBLED_MOST_SECONDS: Final = 60.0
 _COUNT_MOST: Final = 2**31 - 1
 _DUMP: Final = struct.Struct("<BIIqdddddd?")
 _DUMP_VERSION: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class BudgetTerms:
-    """How many requests a user may spend, and how many of them are left to others.
-
-    Attributes:
-      requests: the server's limit; Outreach documents 10,000.
-      per_seconds: the length of the window it holds for; Outreach documents an hour.
-      reserve: of those, left for the user's other tools.
-      lane: which of `lanes` these are for, from 0. All above is the user's, whatever the lane.
-      lanes: among how many budgets the user's is shared.
-
-    Raises:
-      ValueError: they allow no request, or are no numbers of that kind.
-    """
-
-    requests: int = 10_000
-    per_seconds: float = 3600.0
-    reserve: int = 500
-    lane: int = 0
-    lanes: int = 1
-
-    def __post_init__(self) -> None:
-        if self.requests < 1:
-            raise ValueError(f"a budget of {self.requests} requests allows none")
-        if not (isfinite(self.per_seconds) and self.per_seconds > 0):
-            raise ValueError(f"a budget holds for a span of seconds, not for {self.per_seconds}")
-        if not 0 <= self.reserve < self.requests:
-            raise ValueError(
-                f"a reserve of {self.reserve} out of {self.requests} requests leaves none to send"
-            )
-        if not 0 <= self.lane < self.lanes:
-            raise ValueError(f"of {self.lanes} lanes there is none with number {self.lane}")
-        if self.lanes > self.requests - self.reserve:
-            raise ValueError(
-                f"{self.requests - self.reserve} requests cannot be shared among "
-                f"{self.lanes} lanes: each needs one"
-            )
-
-    @property
-    def allowance(self) -> int:
-        """Requests that may be spent in any window; where there are lanes, by this one."""
-        return share(self.requests - self.reserve, self.lane, self.lanes)
 
 
 class Budget:
@@ -118,21 +73,18 @@ class Budget:
         self._in_flight = 0
         self._taken_at = -inf
         self._server = ServerRemaining()
-        self._blocked_until = -inf
-        self._block_seconds = _BLOCK_LEAST_SECONDS
+        self._refusal = Refusal()
         self._heard_at = -inf
         self._probing = True
         self._probe_after = 0
 
     def __repr__(self) -> str:
         left = f", server_left={self._server_left()}" if self._now < self._server.until else ""
-        blocked = (
-            f", blocked_until={self._blocked_until}" if self._now < self._blocked_until else ""
-        )
+        until = self._refusal.until
         return (
             f"Budget(allowance={self._allowance} per {self._per_seconds:g} s, "
             f"spent={self._window.spent}, in_flight={self._in_flight}{left}"
-            f"{f', blocked_until={self._blocked_until}' if blocked else ''})"
+            f"{f', blocked_until={until}' if self._now < until else ''})"
         )
 
     @property
@@ -180,7 +132,7 @@ class Budget:
             return
         self._server.hear(
             min(max(0, limits.remaining), _COUNT_MOST),
-            self._ends_at(limits.reset, now),
+            reset_at(limits.reset, now, self._per_seconds),
             now,
             answer=self.answers,
             sent_after=answers_when_sent,
@@ -214,18 +166,11 @@ class Budget:
         """An answer was 429, and was learnt from: nothing is granted until then.
 
         Args:
-          until: as the server says. At least a second from now is kept, twice as long each
-            time when that was soon followed by another 429 (its clock may be behind ours);
-            at most a window, because then even a limit that was all spent is whole again.
+          until: as the server says; bounded as `Refusal.hear` says.
           now: when the answer came.
         """
         now = self._advance(now)
-        if now >= self._blocked_until:
-            soon = now - self._blocked_until <= self._block_seconds
-            doubled = min(2 * self._block_seconds, _BLOCK_DOUBLED_MOST_SECONDS)
-            self._block_seconds = doubled if soon else _BLOCK_LEAST_SECONDS
-        until = min(max(now + self._block_seconds, until), now + self._per_seconds)
-        self._blocked_until = max(self._blocked_until, until)
+        self._refusal.hear(until, now, self._per_seconds)
         self._probing = True
         self._probe_after = self.answers
 
@@ -264,8 +209,8 @@ class Budget:
             self._now,
             self._taken_at,
             self._server.until,
-            self._blocked_until,
-            self._block_seconds,
+            self._refusal.until,
+            self._refusal.seconds,
             self._heard_at,
             self._probing,
         )
@@ -291,8 +236,8 @@ class Budget:
             budget._now,
             budget._taken_at,
             budget._server.until,
-            budget._blocked_until,
-            budget._block_seconds,
+            budget._refusal.until,
+            budget._refusal.seconds,
             budget._heard_at,
             budget._probing,
         ) = _DUMP.unpack_from(dumped)
@@ -316,7 +261,7 @@ class Budget:
         self._taken_at = min(self._taken_at, now)
         self._heard_at = min(self._heard_at, now)
         self._server.until = min(self._server.until, now + self._per_seconds)
-        self._blocked_until = min(self._blocked_until, now + self._per_seconds)
+        self._refusal.until = min(self._refusal.until, now + self._per_seconds)
 
     def _end_one(self, now: float) -> float:
         now = self._advance(now)
@@ -331,14 +276,8 @@ class Budget:
         whole = min(limit, self.terms.requests) - self.terms.reserve
         self._allowance = max(1, share(whole, self.terms.lane, self.terms.lanes))
 
-    def _ends_at(self, reset: float | None, now: float) -> float:
-        # A reset in whole seconds, rounded down, may have passed by a part of one.
-        if reset is None or not now - 1.0 < reset <= now + self._per_seconds + 1.0:
-            return now + self._per_seconds
-        return reset if reset > now else reset + 1.0
-
     def _available(self, now: float) -> int:
-        if now < self._blocked_until:
+        if now < self._refusal.until:
             return 0
         free = self._allowance - self._window.spent - self._in_flight
         if now < self._server.until:
@@ -350,7 +289,7 @@ class Budget:
         return left - self._in_flight
 
     def _next_at(self, now: float) -> float:
-        at = max(now, self._blocked_until)
+        at = max(now, self._refusal.until)
         if self._server_left() < 1:
             at = max(at, self._server.until)
         missing = 1 + self._window.spent + self._in_flight - self._allowance

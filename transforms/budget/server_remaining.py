@@ -63,3 +63,17 @@ class ServerRemaining:
         self.left -= count
         self._untold += count
         self._last_untold = answer
+
+
+def reset_at(reset: float | None, now: float, per_seconds: float) -> float:
+    """Returns when the server's window ends: as it said, or after a whole window at the latest.
+
+    Args:
+      reset: epoch seconds, as an answer named them; None where it named none.
+      now: when the answer came.
+      per_seconds: the length of the window.
+    """
+    # A reset in whole seconds, rounded down, may have passed by a part of one.
+    if reset is None or not now - 1.0 < reset <= now + per_seconds + 1.0:
+        return now + per_seconds
+    return reset if reset > now else reset + 1.0

@@ -14,7 +14,8 @@ import orjson
 
 from pipeline.ledger.guard import holds
 from pipeline.ledger.queries.snapshot import Alert, Lane, Snapshot, User, Waiting
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.budget.forecast import granted_at
 from transforms.elements import OUTCOMES
 

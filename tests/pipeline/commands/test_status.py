@@ -27,7 +27,8 @@ from pipeline.ledger.store import transaction
 from tests.docs.test_docs import quoted, rows
 from tests.support.ledgers import NOW, arrive, become_members, deliver, held, member, new_ledger
 from tests.support.program import ROOT, command, environment, run
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.budget.forecast import granted_at
 from transforms.budget.rate_limits import RateLimits
 from transforms.elements import REJECTED, Outcome

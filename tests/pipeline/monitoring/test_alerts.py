@@ -35,7 +35,8 @@ from tests.docs.test_docs import quoted, rows
 from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, member, new_ledger
 from tests.support.program import ROOT
 from tests.support.sandbox_client import wait_for
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
 from transforms.elements import DELIVERED, REJECTED, Outcome
 

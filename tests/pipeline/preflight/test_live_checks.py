@@ -24,7 +24,7 @@ from pipeline.preflight.field_types import FieldSetup, is_known, read_setups, un
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.custom_fields import parse_field
 from tests.support.sandbox_client import ask
-from transforms.budget.budget import BudgetTerms
+from transforms.budget.terms import BudgetTerms
 from transforms.outreach.auth.token_response import allows, read_scopes
 
 SECRET = "s3cr3t-of-the-application"

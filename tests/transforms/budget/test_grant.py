@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.budget.grant import Grant
 from transforms.budget.rate_limits import RateLimits
 

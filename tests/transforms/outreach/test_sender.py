@@ -34,7 +34,8 @@ from tests.support.delivering import (
     until_it_waits,
     values,
 )
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.budget.grant import Grant
 from transforms.budget.rate_limits import RateLimits
 from transforms.clock import steady

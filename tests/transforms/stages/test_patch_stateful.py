@@ -27,7 +27,8 @@ from tests.support.delivering import statuses, values
 from tests.support.sandbox_client import patch as ask_to_patch
 from tests.support.states import Bag, Cell, Timer
 from tests.support.streaming import Came, Event, come, flow, stream_time, wait
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach import backoff

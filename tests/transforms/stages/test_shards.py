@@ -22,7 +22,8 @@ from tests.transforms.budget.test_budget import (
     some_move,
     thoroughly,
 )
-from transforms.budget.budget import Budget, BudgetTerms
+from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.shards import key_of, lane_of, share, share_left
 from transforms.outreach.delivery import Delivery

@@ -14,15 +14,17 @@ from http import HTTPStatus
 from math import inf
 from typing import Final
 
-from transforms.errors import ActivationError, CredentialError, Trouble
+from transforms.errors import CredentialError, Trouble
 from transforms.outreach.auth.secret_source import SecretSource
+from transforms.outreach.auth.token_request import (
+    REQUEST_EVERY_SECONDS,
+    TOKEN_PATH,
+    must_reconnect,
+    what_is_wrong,
+)
 from transforms.outreach.auth.token_response import Tokens
 from transforms.outreach.auth.token_store import TokenStore, open_store
 from transforms.outreach.client import OutreachClient, Reply
-from transforms.outreach.error_body import read_error_body
-
-TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path
-REQUEST_EVERY_SECONDS: Final = 60.0
 
 _RETRY_SECONDS: Final = (1.0, 4.0, 10.0)
 _LOCK_POLL_SECONDS: Final = 0.25
@@ -160,7 +162,7 @@ class OAuthCredential:
         if self._adopt(known, now, refused):
             return
         if not known.refresh_token:
-            raise self._reconnect("its token has ended and there is none to renew it")
+            raise must_reconnect(self._user, "its token has ended and there is none to renew it")
         asked_at = max(self._asked_at, known.created_at)
         wait_seconds = min(asked_at + REQUEST_EVERY_SECONDS - now, REQUEST_EVERY_SECONDS)
         if wait_seconds > 0:
@@ -200,7 +202,9 @@ class OAuthCredential:
                     known = await self._read()
                     if known.refresh_token != refresh_token and self._adopt(known, now, ""):
                         return
-                problem = self._refusal(reply, renewing=bool(refresh_token))
+                problem = what_is_wrong(
+                    reply, self._user, str(self._auth.client_secret()), renewing=bool(refresh_token)
+                )
                 if reply.status == HTTPStatus.TOO_MANY_REQUESTS and wait_seconds is not None:
                     wait_seconds = REQUEST_EVERY_SECONDS
             if wait_seconds is None:
@@ -219,45 +223,14 @@ class OAuthCredential:
         async with self._client as client:
             return await client.post_form(TOKEN_PATH, form)
 
-    def _refusal(self, reply: Reply, *, renewing: bool) -> str:
-        """What an unsuccessful answer says, if it may pass.
-
-        Raises:
-          CredentialError: it will not.
-          ActivationError: it will not, and nothing but the code is to blame.
-        """
-        said = read_error_body(reply.body).text or f"status {reply.status}"
-        match reply.status:
-            case HTTPStatus.BAD_REQUEST if not renewing:
-                raise ActivationError(
-                    f"Outreach refuses the authorization code of {self._user!r} ({said});"
-                    " a code works once and for some minutes: run connect again"
-                )
-            case HTTPStatus.BAD_REQUEST:
-                raise self._reconnect(f"Outreach no longer accepts its grant ({said})")
-            case HTTPStatus.UNAUTHORIZED:
-                raise CredentialError(
-                    self._user,
-                    f"Outreach does not know its OAuth application ({said})",
-                    f"check client_id in the destination file and {self._auth.client_secret()}",
-                )
-            case status if status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500:  # noqa: PLR2004
-                return f"the token endpoint answered {status} ({said})"
-            case status:
-                raise CredentialError(
-                    self._user,
-                    f"the token endpoint answered {status} ({said})",
-                    "check outreach.base_url in the destination file",
-                )
-
     async def _read(self) -> Tokens:
         try:
             return Tokens.read(await asyncio.to_thread(self._store.read))
         except FileNotFoundError:
-            raise self._reconnect("it is not connected yet") from None
+            raise must_reconnect(self._user, "it is not connected yet") from None
         except ValueError as error:
             problem = f"the token store {self._auth.token_store} cannot be used: {error}"
-            raise self._reconnect(problem) from None
+            raise must_reconnect(self._user, problem) from None
         except OSError as error:
             raise self._unusable("read", error) from None
 
@@ -293,10 +266,6 @@ class OAuthCredential:
                 f"Outreach gives {self._user!r} one token a minute; the next in {seconds:.0f} s"
             )
         await self._sleep(seconds)
-
-    def _reconnect(self, problem: str) -> CredentialError:
-        remedy = f"run: outreach-activation connect --destination FILE --user {self._user}"
-        return CredentialError(self._user, problem, remedy)
 
     def _unusable(self, verb: str, error: OSError) -> CredentialError:
         return CredentialError(
