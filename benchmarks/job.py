@@ -6,7 +6,7 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import count, islice
@@ -29,16 +29,16 @@ class Job:
 
     Attributes:
       process: its.
-      ledger: path of its ledger.
       log: what it said.
       began: when it was started, by the monotonic clock.
+      ledger: path of its ledger, where it has one.
       peak_bytes: of memory, once it has ended.
     """
 
     process: subprocess.Popen[bytes]
-    ledger: Path
     log: Path
     began: float
+    ledger: Path | None = None
     peak_bytes: int = 0
 
     @property
@@ -75,22 +75,33 @@ class Job:
 
 @contextmanager
 def running(emulator: Emulator, subscription: str, destination: str, ledger: Path) -> Iterator[Job]:
-    """Runs a job until the ``with`` block ends, and stops it as a supervisor does."""
-    log = ledger.with_suffix(".log")
+    """Runs a job over a ledger until the ``with`` block ends, and stops it as a supervisor does."""
+    flags = ["--input_subscription", subscription, "--ledger", str(ledger)]
+    with running_program(emulator, destination, flags, ledger.with_suffix(".log")) as job:
+        job.ledger = ledger
+        yield job
+
+
+@contextmanager
+def running_program(
+    emulator: Emulator, destination: str, flags: Sequence[str], log: Path
+) -> Iterator[Job]:
+    """Runs `run` with flags until the ``with`` block ends, and ends it with SIGTERM.
+
+    Raises:
+      RuntimeError: it ended with another status than 0.
+    """
     with log.open("wb") as errors:
         began = time.monotonic()
         process = subprocess.Popen(
-            [
-                *(*PROGRAM, "run", "--destination", destination, "--ledger", str(ledger)),
-                *("--input_subscription", subscription),
-            ],
+            [*PROGRAM, "run", "--destination", destination, *flags],
             cwd=ROOT,
             env={**os.environ, "OUTREACH_TOKEN": "bench", **emulator.variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=errors,
         )
-        job = Job(process, ledger, log, began)
+        job = Job(process, log, began)
         try:
             yield job
         finally:

@@ -8,17 +8,14 @@ all that a window allows, and not one request more.
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.always_on import flat, unmeasured
-from benchmarks.job import LOOK_SECONDS
-from benchmarks.measure import PROGRAM, ROOT, Result, destination, replay, sandbox
+from benchmarks.job import LOOK_SECONDS, running_program
+from benchmarks.measure import Result, destination, replay, sandbox
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
 from tests.support import prism
@@ -26,7 +23,7 @@ from tests.support.pubsub_emulator import HOW_TO, Emulator, running_emulator
 from tests.support.trace import segments
 
 AUDIENCES = 5
-PATIENCE_SECONDS = 180.0
+LONGEST_SECONDS = 180.0
 WINDOW_SECONDS = 5.0
 ALLOWANCE = 60
 
@@ -125,29 +122,13 @@ def streaming(
     emulator: Emulator, subscription: str, destination_file: str, receipts: Path, program: Path
 ) -> Iterator[float]:
     """Runs a job on Prism until the ``with`` block ends; gives when it was started."""
-    log = receipts.with_suffix(".log")
-    with log.open("wb") as errors:
-        began = time.monotonic()
-        process = subprocess.Popen(
-            [
-                *(*PROGRAM, "run", "--destination", destination_file),
-                *("--input_subscription", subscription, "--receipts", str(receipts)),
-                *("--dead_letters", str(receipts.with_suffix(".dead"))),
-                *("--runner=PrismRunner", f"--prism_location={program}"),
-            ],
-            cwd=ROOT,
-            env={**os.environ, "OUTREACH_TOKEN": "bench", **emulator.variables},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-        )
-        try:
-            yield began
-        finally:
-            process.send_signal(signal.SIGTERM)
-            status = process.wait()
-    if status != 0:
-        raise RuntimeError(f"run ended with {status}\n{log.read_text('utf-8')}")
+    flags = [
+        *("--input_subscription", subscription, "--receipts", str(receipts)),
+        *("--dead_letters", str(receipts.with_suffix(".dead"))),
+        *("--runner=PrismRunner", f"--prism_location={program}"),
+    ]
+    with running_program(emulator, destination_file, flags, receipts.with_suffix(".log")) as job:
+        yield job.began
 
 
 def lines(path: Path) -> int:
@@ -160,8 +141,8 @@ def wait(done: Callable[[], bool]) -> None:
     Raises:
       RuntimeError: it took too long.
     """
-    until = time.monotonic() + PATIENCE_SECONDS
+    until = time.monotonic() + LONGEST_SECONDS
     while not done():
         if time.monotonic() > until:
-            raise RuntimeError(f"not within {PATIENCE_SECONDS:.0f} s")
+            raise RuntimeError(f"not within {LONGEST_SECONDS:.0f} s")
         time.sleep(LOOK_SECONDS)

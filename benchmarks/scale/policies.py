@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, Patch
 from transforms.outreach.send_queue import SendQueue, Work
 

@@ -11,8 +11,8 @@ from apache_beam.coders import Coder, FloatCoder, StrUtf8Coder
 
 from tests.support.trace import segments
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
+from transforms.budget.terms import BudgetTerms
 from transforms.coders import ChangeCoder, KnownCoder, PatchCoder
 from transforms.elements import Block, Change, Patch
 from transforms.fold import Known

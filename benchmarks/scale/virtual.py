@@ -17,9 +17,9 @@ from itertools import count
 from benchmarks.scale.freshness import Freshness
 from benchmarks.scale.policies import Limiter, Policy, Waiting
 from benchmarks.scale.traffic import Arrival
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.shards import lane_of
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, Patch
 from transforms.fold import Known
 from transforms.outreach.send_queue import Work

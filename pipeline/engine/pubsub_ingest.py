@@ -1,4 +1,4 @@
-"""A Pub/Sub subscription into the inbox: acknowledged once it is on the disk, and not before."""
+"""Pulls a Pub/Sub subscription into the inbox; acknowledges a message once it is on the disk."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
+from pipeline.io.streaming_pull import end_pull, open_pull
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, receive
 from pipeline.ledger.store import connect
 from pipeline.monitoring.connectivity import Connectivity
@@ -24,12 +25,12 @@ _log = logging.getLogger(__name__)
 
 MESSAGES_UNDER_WAY = 5_000
 BYTES_UNDER_WAY = 64 * 2**20
-"""What Pub/Sub hands over before it is acknowledged: as much as one commit takes well."""
+"""How much Pub/Sub delivers before any of it is acknowledged: as much as one commit takes well."""
 LEASE_SECONDS = 10
-"""What a process that died was handed comes to the next one after so long: the least there is."""
+"""The messages of a process that died come to the next one after so long: the least possible."""
 COMMIT_MESSAGES = 2_000
 RETRY_SECONDS = 5.0
-"""After the disk refused a commit."""
+"""How long to wait after the disk refused a commit."""
 CLOSE_SECONDS = 1.5
 """How long the client may take to end; what it still holds then is delivered again."""
 
@@ -40,11 +41,11 @@ class Subscription:
     Args:
       name: ``projects/P/subscriptions/S``.
       ledger: path of the ledger.
-      arrived: is called whenever there is something new in the inbox, or pulling has ended.
-      acknowledges: False to give all of it back in the end.
+      arrived: called whenever there is a new message in the inbox, or pulling has ended.
+      acknowledges: False to return all messages to Pub/Sub in the end.
 
     Attributes:
-      messages: new ones so far.
+      messages: how many new messages were committed so far.
     """
 
     def __init__(
@@ -70,32 +71,30 @@ class Subscription:
         self.messages = 0
 
     def open(self) -> None:
-        """Starts to pull.
+        """Starts pulling.
 
         Raises:
-          ConfigurationError: there are no credentials of Google's.
+          ConfigurationError: Google's credentials are missing.
         """
         try:
             self._client = pubsub_v1.SubscriberClient()
         except GoogleAuthError as problem:
             raise ConfigurationError(f"cannot pull from {self._name}: {problem}") from problem
         self._reach.watch(self._client.transport.grpc_channel)
-        self._pull = self._client.subscribe(
+        self._pull = open_pull(
+            self._client,
             self._name,
-            callback=self._pulled.put,
-            flow_control=pubsub_v1.types.FlowControl(
-                max_messages=MESSAGES_UNDER_WAY,
-                max_bytes=BYTES_UNDER_WAY,
-                max_duration_per_lease_extension=LEASE_SECONDS,
-            ),
-            await_callbacks_on_shutdown=True,
+            self._pulled.put,
+            max_messages=MESSAGES_UNDER_WAY,
+            max_bytes=BYTES_UNDER_WAY,
+            max_duration_per_lease_extension=LEASE_SECONDS,
         )
         self._pull.add_done_callback(lambda _: self._arrived())
         self._writer.start()
 
     @property
     def failure(self) -> BaseException | None:
-        """Why pulling ended, if it did without being asked to."""
+        """Why pulling ended by itself; None while it goes on, and after `close`."""
         if self._broken is not None:
             return self._broken
         if self._pull is None or not self._pull.done() or self._closing.is_set():
@@ -103,11 +102,11 @@ class Subscription:
         return self._pull.exception()
 
     def check(self) -> None:
-        """Returns while pulling goes on; tells people where Pub/Sub is away.
+        """Returns while pulling goes on; logs once when Pub/Sub cannot be reached.
 
         Raises:
-          ConfigurationError: it could not begin; nothing came.
-          ActivationError: it ended. What was acknowledged is in the ledger.
+          ConfigurationError: pulling could not begin; no message came.
+          ActivationError: pulling ended. Every acknowledged message is in the ledger.
         """
         failure = self.failure
         if failure is not None:
@@ -116,18 +115,18 @@ class Subscription:
         self._reach.look()
 
     def close(self) -> None:
-        """Stops to pull; what was pulled and not committed is given back."""
+        """Stops pulling; messages that were not committed are returned to Pub/Sub."""
         if self._pull is None or self._client is None:
             return
         self._closing.set()
         self._writer.join()
-        # What was acknowledged is told to Pub/Sub before the client ends.
-        logging.getLogger("google.api_core.bidi").setLevel(logging.ERROR)  # That it takes longer.
-        self._pull.cancel()
-        with contextlib.suppress(Exception):  # Whatever it ended with, it has ended.
-            self._pull.result(timeout=CLOSE_SECONDS)
-        # A client that waits to try again is closed when it has, and complains: that may take
-        # longer than there is time, and the process ends it too.
+        # Acknowledgements reach Pub/Sub before the client ends.
+        logging.getLogger("google.api_core.bidi").setLevel(
+            logging.ERROR
+        )  # It warns of ends that take longer.
+        end_pull(self._pull, CLOSE_SECONDS)
+        # A client that waits for its next try closes only after it, with a warning: that may take
+        # longer than there is time, and the end of the process closes it too.
         if not self._reach.is_away:
             self._client.close()
 
@@ -138,7 +137,7 @@ class Subscription:
                 some = self._next_some()
                 if some:
                     self._commit(connection, some)
-        except Exception as problem:  # noqa: BLE001 - told by `check`, in the thread that can end
+        except Exception as problem:  # noqa: BLE001 - raised by `check`, in the main thread
             self._broken = problem
             self._arrived()
         finally:
@@ -164,7 +163,7 @@ class Subscription:
                 new = receive(connection, messages, micros(steady()))
                 break
             except sqlite3.OperationalError as problem:
-                # Kept rather than given back: a redelivery counts against a message.
+                # Kept, not returned: each redelivery counts towards a dead-letter policy.
                 if not is_refused:
                     _log.error("the inbox cannot be written: %s; trying again", problem)
                 is_refused = True

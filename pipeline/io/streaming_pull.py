@@ -1,10 +1,10 @@
-"""What pulls from Pub/Sub for all readers of a process."""
+"""Pub/Sub's streaming pull: how it is opened and ended, and one for all readers of a process."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final
@@ -15,7 +15,7 @@ from transforms.errors import ActivationError
 
 MESSAGES_UNDER_WAY: Final = 2_000
 BYTES_UNDER_WAY: Final = 32 * 2**20
-"""What a process is handed before it is acknowledged."""
+"""How much Pub/Sub delivers to this process before any of it is acknowledged."""
 LEASE_SECONDS: Final = 60
 """For how long at a time messages are ours; those of a process that died come again after it."""
 LEASE_MOST_SECONDS: Final = 600.0
@@ -24,19 +24,50 @@ CLOSE_SECONDS: Final = 2.0
 """How long the client may take to end; what it still holds then is delivered again."""
 
 
+def open_pull(
+    client: pubsub_v1.SubscriberClient,
+    subscription: str,
+    callback: Callable[[Any], None],
+    **flow_control: float,
+) -> Future[Any]:
+    """Opens a streaming pull; returns the future that is done when it has ended.
+
+    Args:
+      client: a subscriber.
+      subscription: ``projects/P/subscriptions/S``.
+      callback: gets each message, on a thread of the client's.
+      flow_control: see `google.cloud.pubsub_v1.types.FlowControl`: `max_messages`, `max_bytes`,
+        `max_lease_duration` and `max_duration_per_lease_extension`, both in seconds.
+    """
+    pull: Future[Any] = client.subscribe(
+        subscription,
+        callback=callback,
+        flow_control=pubsub_v1.types.FlowControl(**flow_control),
+        await_callbacks_on_shutdown=True,
+    )
+    return pull
+
+
+def end_pull(pull: Future[Any], seconds: float) -> None:
+    """Cancels a streaming pull and waits until it has ended, or the seconds have passed."""
+    pull.cancel()
+    with suppress(Exception):  # Whatever it ended with, it has ended.
+        pull.result(timeout=seconds)
+
+
 class StreamingPull:
     """Streams a subscription's messages into a queue, for all readers of this process.
 
-    One for all, since a runner may make a reader in each of its threads, let another go on where
-    one stopped, and never come back to it: messages that waited in it would wait for long. The
-    client keeps prolonging the lease of what it handed over.
+    A runner may create a reader in each of its threads, let another continue where one stopped,
+    and never return to it: messages that waited in such a reader would wait for long. The client
+    keeps extending the lease of the messages that it delivered.
 
     Args:
-      subscription: its full name.
+      subscription: ``projects/P/subscriptions/S``.
 
     Attributes:
       subscription: the same.
-      readers: how many have it.
+      readers: how many readers use this pull.
     """
 
     def __init__(self, subscription: str) -> None:
@@ -44,22 +75,21 @@ class StreamingPull:
         self.readers = 0
         self._pulled: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._client = pubsub_v1.SubscriberClient()
-        self._pull: Future[Any] = self._client.subscribe(
+        self._pull = open_pull(
+            self._client,
             subscription,
-            callback=self._pulled.put,
-            flow_control=pubsub_v1.types.FlowControl(
-                max_messages=MESSAGES_UNDER_WAY,
-                max_bytes=BYTES_UNDER_WAY,
-                max_lease_duration=LEASE_MOST_SECONDS,
-                max_duration_per_lease_extension=LEASE_SECONDS,
-            ),
+            self._pulled.put,
+            max_messages=MESSAGES_UNDER_WAY,
+            max_bytes=BYTES_UNDER_WAY,
+            max_lease_duration=LEASE_MOST_SECONDS,
+            max_duration_per_lease_extension=LEASE_SECONDS,
         )
 
     def next(self) -> Any:  # noqa: ANN401 - the client's own class is untyped
-        """A message that nobody was given, or None if there is none just now.
+        """Returns a message that no reader has, or None if there is none at the moment.
 
         Raises:
-          ActivationError: pulling has ended by itself, and why.
+          ActivationError: the pull has ended by itself; the text says why.
         """
         with suppress(queue.Empty):
             return self._pulled.get_nowait()
@@ -69,7 +99,7 @@ class StreamingPull:
         return None
 
     def acknowledge(self, messages: Sequence[Any]) -> None:
-        """Tells Pub/Sub that it need not keep some messages, even after `close`."""
+        """Acknowledges messages, also after `close`."""
         if not self._pull.done():
             for message in messages:
                 message.ack()
@@ -80,24 +110,22 @@ class StreamingPull:
                 )
 
     def close(self) -> None:
-        """Stops to pull; what nobody was given is given back to Pub/Sub."""
+        """Ends the pull, and returns to Pub/Sub the messages that no reader has."""
         while not self._pulled.empty():
             self._pulled.get_nowait().nack()
-        self._pull.cancel()
-        with suppress(Exception):  # Whatever it ended with, it has ended.
-            self._pull.result(timeout=CLOSE_SECONDS)
+        end_pull(self._pull, CLOSE_SECONDS)
         self._client.close()
 
 
 class StreamingPulls:
-    """The pumps of a process, by subscription: each open for as long as a reader has it."""
+    """The streaming pulls of a process, one a subscription, open while a reader uses them."""
 
     def __init__(self) -> None:
         self._open: dict[str, StreamingPull] = {}
         self._lock = threading.Lock()
 
     def lend(self, subscription: str) -> StreamingPull:
-        """The pump of a subscription, to be given back."""
+        """Returns the pull of a subscription, which the reader gives back with `take_back`."""
         with self._lock:
             pull = self._open.get(subscription)
             if pull is None:
@@ -106,7 +134,7 @@ class StreamingPulls:
             return pull
 
     def take_back(self, pull: StreamingPull) -> None:
-        """One reader needs it no more; after the last it is closed."""
+        """Counts one reader less; after the last one the pull is closed."""
         with self._lock:
             pull.readers -= 1
             if pull.readers or self._open.get(pull.subscription) is not pull:
@@ -115,7 +143,7 @@ class StreamingPulls:
         pull.close()
 
     def close(self) -> None:
-        """Closes all: a runner that is done does not always close the readers it made."""
+        """Closes all pulls: a runner that is done does not always close the readers it made."""
         with self._lock:
             left, self._open = self._open, {}
         for pull in left.values():
@@ -123,4 +151,4 @@ class StreamingPulls:
 
 
 PULLS: Final = StreamingPulls()
-"""This process's own: readers are made by a runner, and cannot be handed one."""
+"""Of this process: a runner creates readers by itself, and none can be passed to them."""

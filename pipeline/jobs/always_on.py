@@ -92,7 +92,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
             dry_run=asked.dry_run,
         )
         subscription = Subscription(
-            asked.subscription, path, stop_signal.ring, acknowledges=not asked.dry_run
+            asked.subscription, path, stop_signal.wake, acknowledges=not asked.dry_run
         )
         pruning = Pruning(ledger, destination, outputs.targets, config.clock)
         health = Health(config.clock, lambda: subscription.failure, config.clock())

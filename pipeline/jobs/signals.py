@@ -1,4 +1,4 @@
-"""How a loop is woken, and how it is asked to stop."""
+"""How a job is woken, stopped and drained: the one place where SIGINT and SIGTERM are handled."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ SAME_SECONDS = 1.0
 
 
 class StopSignal:
-    """Wakes a loop that waits, and tells it to stop.
+    """Wakes a thread that waits for work, and tells it to stop.
 
-    A signal's handler may ring it. That interrupts anything, the methods of this class too, so
-    that there is no lock here but the queue's, which is made for that.
+    A signal handler may call any method. A handler interrupts anything, these methods too, so
+    the only lock is that of the queue, which is made for that.
     """
 
     def __init__(self) -> None:
-        self._rung: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._stopped_at: float | None = None
 
-    def ring(self) -> None:
-        """There is something to do."""
-        if self._rung.empty():
-            self._rung.put(None)
+    def wake(self) -> None:
+        """Ends the current `wait`, or the next one: there is work."""
+        if self._wakes.empty():
+            self._wakes.put(None)
 
     def stop(self) -> None:
-        """There is nothing more to do."""
+        """Sets `stopped`, and ends the current `wait`."""
         if self._stopped_at is None:
             self._stopped_at = time.monotonic()
-        self._rung.put(None)
+        self._wakes.put(None)
 
     @property
     def stopped(self) -> bool:
@@ -51,24 +51,24 @@ class StopSignal:
 
     @property
     def seconds_left(self) -> float:
-        """Of the time that ending may take; all of it before `stop` was called."""
+        """Seconds left for ending; `STOP_SECONDS` before `stop` was called."""
         if self._stopped_at is None:
             return STOP_SECONDS
         return max(0.0, self._stopped_at + STOP_SECONDS - time.monotonic())
 
     def wait(self, seconds: float) -> None:
-        """Until it is rung, or the time has passed."""
+        """Waits until `wake` or `stop` is called, or the time has passed."""
         with contextlib.suppress(queue.Empty):
-            self._rung.get(timeout=max(0.0, seconds))
-        while not self._rung.empty():
-            self._rung.get()
+            self._wakes.get(timeout=max(0.0, seconds))
+        while not self._wakes.empty():
+            self._wakes.get()
 
 
 @contextmanager
 def on_signals(act: Callable[[str], None]) -> Iterator[None]:
     """While the block lasts, SIGINT and SIGTERM call `act` with the signal's name.
 
-    It may interrupt anything of the main thread's, also somebody who is printing.
+    The call may interrupt anything that the main thread does, printing too.
     """
 
     def heed(number: int, _frame: FrameType | None) -> None:
@@ -83,36 +83,59 @@ def on_signals(act: Callable[[str], None]) -> Iterator[None]:
 
 
 @contextmanager
+def draining(
+    drain: Callable[[], None], is_draining: Callable[[], bool], console: Console, doing: str
+) -> Iterator[None]:
+    """While the block lasts, the first SIGINT or SIGTERM drains and the second ends the process.
+
+    Args:
+      drain: makes the job end with what is under way.
+      is_draining: whether `drain` was called.
+      console: standard error.
+      doing: what the job does from then on, for people.
+    """
+
+    def act(name: str) -> None:
+        if is_draining():
+            os._exit(1)
+        drain()
+        console.print(f"{name}: {doing} Once more ends at once.")
+
+    with on_signals(act):
+        yield
+
+
+@contextmanager
 def stopping(board: progress.Board, stop_signal: StopSignal, console: Console) -> Iterator[None]:
     """While the block lasts, SIGINT and SIGTERM finish what is in flight and stop.
 
-    Another one later ends the process at once, which loses nothing that is in the ledger.
+    A later signal ends the process at once, which loses nothing that is in the ledger.
     """
-    news: queue.SimpleQueue[str] = queue.SimpleQueue()
+    received: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def stop(name: str) -> None:
         if stop_signal.stopped:
-            # `timeout` and shells may send the same one to a process and to its group.
+            # `timeout` and shells may send one signal to a process and to its group.
             if stop_signal.seconds_left < STOP_SECONDS - SAME_SECONDS:
                 os._exit(1)
             return
         board.drain()
         stop_signal.stop()
-        # Not told here: this may have interrupted somebody who is printing.
-        news.put(name)
+        # Printed by another thread: this handler may have interrupted one that is printing.
+        received.put(name)
 
-    def tell() -> None:
-        while name := news.get():
+    def report() -> None:
+        while name := received.get():
             console.print(
                 f"{name}: finishing the requests in flight; the rest waits in the ledger."
                 " Once more ends at once."
             )
 
-    teller = threading.Thread(target=tell, name="stopping", daemon=True)
-    teller.start()
+    reporter = threading.Thread(target=report, name="stopping", daemon=True)
+    reporter.start()
     try:
         with on_signals(stop):
             yield
     finally:
-        news.put("")
-        teller.join()
+        received.put("")
+        reporter.join()
