@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null \
 	&& { command -v $$p; break; }; done)
 
-.PHONY: help demo test lint type format bench clean
+.PHONY: help demo test quick lint type format bench clean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -18,6 +18,9 @@ demo: .venv/installed ## Replay the examples into a local Outreach, in under a m
 
 test: .venv/tested ## Run every test, two files at a time, since many wait for a process or a clock
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+quick: .venv/tested ## Run the tests that need no process, browser, server or engine, in under a minute
+	@$(BIN)/python -m pytest --numprocesses 2 -q -m "not real"
 
 lint: .venv/tested ## Check style, and ask after known vulnerabilities
 	@$(BIN)/ruff check .

@@ -11,7 +11,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.15",
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
-    package_data={"pipeline.sandbox.ui": ["static/*"]},
+    package_data={
+        "pipeline": ["py.typed"],
+        "pipeline.sandbox.ui": ["static/*"],
+        "transforms": ["py.typed"],
+    },
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "aiohttp>=3.11,<4",
