@@ -22,7 +22,8 @@ from pipeline.oauth_flow.callback import Callback, listening, pasting
 from pipeline.oauth_flow.request import SCOPES, AuthorizationRequest
 from transforms.clock import steady
 from transforms.errors import ConfigurationError
-from transforms.outreach.auth.oauth import REQUEST_EVERY_SECONDS, OAuthAuth, OAuthCredential
+from transforms.outreach.auth.oauth import OAuthAuth, OAuthCredential
+from transforms.outreach.auth.token_request import REQUEST_EVERY_SECONDS
 from transforms.outreach.auth.token_response import allows, read_scopes
 from transforms.outreach.auth.token_store import FileStore, TokenStore, open_store
 from transforms.outreach.client import OutreachClient
