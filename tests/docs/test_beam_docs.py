@@ -19,6 +19,8 @@ from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.docs.test_docs import fenced, quoted, rows
 from tests.support.program import ROOT, environment, json_lines, write_destination, write_lines
 
+pytestmark = pytest.mark.real
+
 PAGE = ROOT / "docs" / "beam.md"
 SEGMENT = "5c8e1f0a"
 

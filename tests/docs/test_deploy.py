@@ -20,6 +20,8 @@ from tests.pipeline.monitoring.test_metrics import Job
 from tests.support.ledgers import new_ledger
 from tests.support.program import ROOT
 
+pytestmark = pytest.mark.real
+
 UNIT = ROOT / "deploy" / "outreach-activation.service"
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 README = ROOT / "deploy" / "README.md"

@@ -211,6 +211,7 @@ def test_every_command_in_the_readme_is_one() -> None:
         assert cli.get_command(click.Context(cli), name), name
 
 
+@pytest.mark.real
 def test_the_figures_of_the_demo_are_what_the_examples_come_to(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text("utf-8")
     (said,) = [json.loads(line) for line in text.splitlines() if line.startswith('{"records"')]

@@ -26,6 +26,8 @@ from tests.support.program import (
     write_lines,
 )
 
+pytestmark = pytest.mark.real
+
 PROSPECTS = 300
 WITHOUT_A_LEDGER = """
 import sys

@@ -32,7 +32,7 @@ from tests.support.connected import (
 from tests.support.program import TOKEN, Ended, environment, write_destination, write_lines
 from tests.support.trace import expected, flat_lines, segments
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.real]
 
 SEGMENTS = segments(3)
 NUMBERS = {segment: number for number, segment in enumerate(SEGMENTS, 4)}

@@ -34,6 +34,7 @@ pytestmark = [
     pytest.mark.prism,
     pytest.mark.pubsub,
     pytest.mark.timeout(400),  # the first one may have to build Prism
+    pytest.mark.real,
 ]
 
 PROSPECTS = 120

@@ -24,6 +24,8 @@ from tests.support.program import (
 )
 from tests.support.trace import expected, flat_lines, profile, segments
 
+pytestmark = pytest.mark.real
+
 SEGMENTS = segments(3)
 FIELDS = {segment: f"custom{number}" for number, segment in enumerate(SEGMENTS, 4)}
 NUMBERS = {segment: number for number, segment in enumerate(SEGMENTS, 4)}

@@ -20,7 +20,7 @@ from tests.support.trace import expected, flat_lines
 from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import READY_OUTCOMES
 
-pytestmark = pytest.mark.kill
+pytestmark = [pytest.mark.kill, pytest.mark.real]
 
 PROSPECTS = 300
 LINES = list(flat_lines(900, PROSPECTS, SEGMENTS))

@@ -27,7 +27,7 @@ from tests.support.sandbox_client import wait_for
 from tests.support.trace import expected, flat_lines, untied
 from transforms.elements import OUTCOMES
 
-pytestmark = pytest.mark.pubsub
+pytestmark = [pytest.mark.pubsub, pytest.mark.real]
 
 PROSPECTS = 300
 AT_ONCE = {"hold_seconds": 0}

@@ -19,7 +19,7 @@ from tests.support.pubsub_emulator import Channel, Emulator
 from tests.support.sandbox_client import wait_for
 from tests.support.trace import expected, flat_lines, untied
 
-pytestmark = [pytest.mark.kill, pytest.mark.pubsub]
+pytestmark = [pytest.mark.kill, pytest.mark.pubsub, pytest.mark.real]
 
 LIVES = 6
 

@@ -48,6 +48,8 @@ from transforms.errors import ActivationError
 from transforms.outreach.auth.token_response import Tokens
 from transforms.outreach.client import OutreachClient
 
+pytestmark = pytest.mark.real
+
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJvcHMiLCJpYXQiOjF9.c2lnbmF0dXJlLXNpZ25hdHVyZQ"
 OPAQUE = "Zk3vX9pQ2rT6yB8nL1mC4wJ7hG5dF0sA-eU_iO3kV9x"
 WEBHOOK = "https://hooks.example.com/T0/hush-8c1d"

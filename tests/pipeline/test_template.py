@@ -87,6 +87,7 @@ def test_a_parameter_takes_what_is_right_and_nothing_else(name: str) -> None:
     assert [value for value in [*others, *WRONG] if re.search(regex, value)] == []
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_job_does_not_start_without_what_is_required(tmp_path: Path, name: str) -> None:
     said = launch(tmp_path, without={name})
@@ -95,6 +96,7 @@ def test_a_job_does_not_start_without_what_is_required(tmp_path: Path, name: str
     assert said.service.asked == []
 
 
+@pytest.mark.real
 def test_a_job_starts_with_what_is_required_and_no_more(tmp_path: Path) -> None:
     said = launch(tmp_path, without=PARAMETERS.keys() - REQUIRED)
     assert said.status == 0, said.output
@@ -122,6 +124,7 @@ def test_the_image_holds_all_that_is_installed_and_starts_workers_as_beam_does()
     assert f"ENV {template.IMAGE}=$IMAGE" in DOCKERFILE
 
 
+@pytest.mark.real
 def test_the_launchers_file_is_run_by_its_path_as_the_launcher_does(tmp_path: Path) -> None:
     (path,) = lines(r"^ENV FLEX_TEMPLATE_PYTHON_PY_FILE=(\S+)$", DOCKERFILE)
     ((text, written),) = lines(r"^RUN printf '(.*)' > (\S+)$", DOCKERFILE)
@@ -141,6 +144,7 @@ def test_the_launchers_file_is_run_by_its_path_as_the_launcher_does(tmp_path: Pa
     assert "names an environment variable, and Dataflow's workers have none" in said.stderr
 
 
+@pytest.mark.real
 def test_what_a_setup_file_brings_to_the_workers_is_the_whole_program(tmp_path: Path) -> None:
     command = ["setup.py", "-q", "egg_info", "--egg-base", tmp_path, "sdist", "-d", tmp_path]
     subprocess.run(

@@ -21,6 +21,8 @@ from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.support.program import ROOT, environment, json_lines, replay, write_destination
 from tests.support.trace import profile, segments
 
+pytestmark = pytest.mark.real
+
 EXAMPLES = ROOT / "examples"
 SEGMENTS = segments(2)
 NUMBERS = {segment: number for number, segment in enumerate(SEGMENTS, 4)}

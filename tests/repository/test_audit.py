@@ -15,6 +15,8 @@ from aiohttp import web
 from tests.support.program import ROOT
 from tests.support.wire import serving
 
+pytestmark = pytest.mark.real
+
 AUDIT = ROOT / ".ci" / "audit"
 
 if find_spec("pip_audit") is None and not os.environ.get("REQUIRE_REAL"):

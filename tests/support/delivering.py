@@ -15,8 +15,8 @@ from aiohttp import web
 from pipeline.sandbox import Sandbox
 from tests.support.changes import ended, ids_of_patches, tally
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.grant import Grant
+from transforms.budget.terms import BudgetTerms
 from transforms.clock import steady
 from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError

@@ -14,6 +14,8 @@ from tests.support.pubsub_emulator import Channel
 from tests.support.pubsub_relay import Halves
 from tests.support.sandbox_client import wait_for
 
+pytestmark = pytest.mark.real
+
 LEASE_SECONDS = 30
 
 

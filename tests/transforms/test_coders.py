@@ -125,6 +125,7 @@ print(kinds, patch.changes[0].change_id)
 """
 
 
+@pytest.mark.real
 def test_a_worker_that_has_imported_nothing_meets_the_same_classes() -> None:
     coder = coders.registry.get_coder(Patch)
     proto = coder.to_runner_api(PipelineContext())

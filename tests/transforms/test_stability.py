@@ -15,6 +15,8 @@ from apache_beam import coders
 from tests.support.program import ROOT
 from tests.support.stability import SAMPLES, current, stored
 
+pytestmark = pytest.mark.real
+
 WHAT_NOW = """
 A job that runs could no longer be updated to this, or would misread what it kept. Either undo it,
 or, if it is meant:

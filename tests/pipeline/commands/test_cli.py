@@ -20,6 +20,7 @@ def test_help_lists_each_command_with_what_it_does() -> None:
         assert f"{name} {later.help}" in text
 
 
+@pytest.mark.real
 def test_listing_the_commands_imports_none_of_what_they_need() -> None:
     script = (
         "import sys; from pipeline.cli import cli; cli(['--help'], standalone_mode=False);"

@@ -35,6 +35,8 @@ from tests.support.sandbox_client import Clock, Reply, ask, patch, wait_for
 from transforms.errors import ActivationError
 from transforms.outreach.auth.oauth import OAuthAuth
 
+pytestmark = pytest.mark.real
+
 SECRET = "s3cr3t-of-the-application"
 SECRET_ENV = "OUTREACH_CLIENT_SECRET"
 HOSTED = "https://tools.example.com/outreach/back"

@@ -18,6 +18,8 @@ from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, me
 from tests.support.program import run
 from transforms.elements import REJECTED, Outcome, Patch
 
+pytestmark = pytest.mark.real
+
 SECOND = 1_000_000
 
 

@@ -164,6 +164,7 @@ def test_it_is_forgotten_again_once_older_messages_were_taken_in(tmp_path: Path)
         assert rows_of(ledger, 42) > 0
 
 
+@pytest.mark.real
 def test_the_command_says_what_went_and_what_it_cannot_reach(tmp_path: Path) -> None:
     with new_ledger(tmp_path) as ledger:
         become_members(ledger, [42, 43])
@@ -205,6 +206,7 @@ def test_an_answer_about_a_prospect_that_was_forgotten_meanwhile_is_kept_nowhere
         assert (totals["changes"], totals["delivered"], totals["forgotten"]) == (2, 1, 1)
 
 
+@pytest.mark.real
 def test_a_replay_adds_up_although_changes_of_it_were_forgotten(tmp_path: Path) -> None:
     def line(prospect: int) -> str:
         return f'{{"outreach_id": {prospect}, "segment": "a", "status": "realized"}}'
@@ -240,6 +242,7 @@ def filled(prospects: dict[int, dict[str, object]]) -> set[int]:
     return {each for each, fields in prospects.items() if fields.get("custom4") is not None}
 
 
+@pytest.mark.real
 def test_what_a_running_job_has_under_way_is_forgotten_when_it_has_ended(
     tmp_path: Path, emulator: Emulator, channel: Channel
 ) -> None:

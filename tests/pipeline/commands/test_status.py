@@ -28,9 +28,9 @@ from tests.docs.test_docs import quoted, rows
 from tests.support.ledgers import NOW, arrive, become_members, deliver, held, member, new_ledger
 from tests.support.program import ROOT, command, environment, run
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.forecast import granted_at
 from transforms.budget.rate_limits import RateLimits
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import REJECTED, Outcome
 
 SECONDS = NOW / 1e6
@@ -196,6 +196,7 @@ def test_each_question_is_answered_from_an_index(ledger: sqlite3.Connection) -> 
             assert not sorts or "FROM audiences" in query, query
 
 
+@pytest.mark.real
 def test_json_has_the_keys_that_the_page_explains(
     tmp_path: Path, ledger: sqlite3.Connection
 ) -> None:
@@ -226,6 +227,7 @@ def test_json_has_the_keys_that_the_page_explains(
     assert explained == list(dict.fromkeys(keys(found)))
 
 
+@pytest.mark.real
 def test_a_person_reads_what_presses_first(tmp_path: Path, ledger: sqlite3.Connection) -> None:
     now = int(time.time() * 1e6)
     become_members(ledger, range(1, 21))
@@ -249,6 +251,7 @@ def test_a_person_reads_what_presses_first(tmp_path: Path, ledger: sqlite3.Conne
     assert "outreach-activation release seg-a --ledger ledger.db" in text
 
 
+@pytest.mark.real
 def test_the_command_that_lets_an_audience_go_is_one_line_to_be_copied(
     tmp_path: Path, ledger: sqlite3.Connection
 ) -> None:
@@ -260,6 +263,7 @@ def test_the_command_that_lets_an_audience_go_is_one_line_to_be_copied(
     assert f"outreach-activation release {segment} --ledger {path}" in said.stdout.splitlines()
 
 
+@pytest.mark.real
 def test_an_empty_ledger_has_nothing_to_tell(tmp_path: Path) -> None:
     with new_ledger(tmp_path):
         pass
@@ -272,6 +276,7 @@ def test_an_empty_ledger_has_nothing_to_tell(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.real
 def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text.db").write_text("hello, this is no database at all")
     for name, why in (("none.db", "there is no ledger at none.db"), ("text.db", "not a ledger")):
@@ -281,6 +286,7 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
     assert run(tmp_path, "status").status == 2
 
 
+@pytest.mark.real
 def test_it_reads_while_another_process_is_in_the_middle_of_a_commit(
     tmp_path: Path, ledger: sqlite3.Connection
 ) -> None:
@@ -291,6 +297,7 @@ def test_it_reads_while_another_process_is_in_the_middle_of_a_commit(
     assert said.status == 0
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_watching_ends_with_0_on_ctrl_c(tmp_path: Path, flags: list[str]) -> None:
     with new_ledger(tmp_path) as ledger:

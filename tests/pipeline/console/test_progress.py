@@ -8,6 +8,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from pipeline.console.progress import Board
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
@@ -78,6 +80,7 @@ def test_the_board_names_what_mends_a_paused_user() -> None:
     assert board.problems == ["user 'ops': refused; set OUTREACH_TOKEN anew"]
 
 
+@pytest.mark.real
 def test_a_terminal_sees_a_bar_that_says_it_waits_for_the_budget(tmp_path: Path) -> None:
     options = SandboxOptions(prospects=60, limit=40, hour=2.0)
     with running_sandbox(options) as sandbox:

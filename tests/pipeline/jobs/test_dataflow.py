@@ -51,6 +51,8 @@ from transforms.coders import ElementCoder
 from transforms.elements import Block
 from transforms.stages.parse import parse
 
+pytestmark = pytest.mark.real
+
 JOB_BYTES = 10_000_000
 """What Dataflow takes of a job's description (its quotas page)."""
 OWN_ENDS = ("Read/", "/WriteToPubSub", "/Single", "/Publish")

@@ -271,6 +271,7 @@ def values(sandbox: Sandbox, field: str) -> dict[int, object]:
     return {each: fields.get(field) for each, fields in sandbox.prospects().items()}
 
 
+@pytest.mark.real
 def test_replay_holds_asks_and_goes_on_once_it_is_let_go(tmp_path: Path) -> None:
     def lines(status: str, day: int, **prospects: range) -> list[str]:
         return [
@@ -311,6 +312,7 @@ def test_replay_holds_asks_and_goes_on_once_it_is_let_go(tmp_path: Path) -> None
         assert Counter(values(sandbox, "custom4").values()) == {"exited": 20, "realized": 20}
 
 
+@pytest.mark.real
 def test_releasing_what_is_not_held_is_refused_with_what_is(tmp_path: Path) -> None:
     with new_ledger(tmp_path) as connection:
         become_members(connection, range(1, 21))

@@ -22,8 +22,8 @@ from pipeline.ledger.store import transaction
 from tests.support.changes import patches
 from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, member, new_ledger
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import Patch
 from transforms.outreach.auth.credentials import BearerAuth
 from transforms.outreach.sender_pool import Access

@@ -157,6 +157,7 @@ def line(prospect: int) -> str:
     return json.dumps({"outreach_id": prospect, "segment": "a", "status": "realized"})
 
 
+@pytest.mark.real
 def test_a_replay_leaves_what_is_too_old_out_of_its_ledger(tmp_path: Path) -> None:
     with running_sandbox(SandboxOptions(prospects=60)) as sandbox:
         keeps = {"keep_days": 30, "remember_days": 60}

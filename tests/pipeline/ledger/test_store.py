@@ -112,6 +112,7 @@ def test_what_is_no_ledger_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.real
 def test_one_process_holds_a_ledger_and_the_second_is_told_which(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     (tmp_path / "link.db").symlink_to(path)
@@ -131,6 +132,7 @@ def test_one_process_holds_a_ledger_and_the_second_is_told_which(tmp_path: Path)
     assert again.stdout == "mine\n"
 
 
+@pytest.mark.real
 def test_a_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
     path = str(tmp_path / "ledger.db")
     hold = f"""

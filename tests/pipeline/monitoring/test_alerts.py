@@ -36,9 +36,11 @@ from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, me
 from tests.support.program import ROOT
 from tests.support.sandbox_client import wait_for
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import DELIVERED, REJECTED, Outcome
+
+pytestmark = pytest.mark.real
 
 SECONDS = NOW / 1e6
 PROBLEM = "user 'ops': the token is refused; run connect --user ops"

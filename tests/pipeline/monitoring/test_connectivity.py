@@ -75,6 +75,7 @@ def test_each_user_in_trouble_is_named_once(caplog: pytest.LogCaptureFixture) ->
     ]
 
 
+@pytest.mark.real
 def test_a_loop_says_what_its_users_meet_until_they_are_answered_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,8 @@ from tests.support.pubsub_emulator import Channel, Emulator
 from tests.support.sandbox_client import wait_for
 from transforms.errors import ConfigurationError
 
+pytestmark = pytest.mark.real
+
 SECONDS = NOW / 1e6
 
 Labels = frozenset[tuple[str, str]]

@@ -27,6 +27,8 @@ from tests.support.sandbox_client import ask
 from transforms.budget.terms import BudgetTerms
 from transforms.outreach.auth.token_response import allows, read_scopes
 
+pytestmark = pytest.mark.real
+
 SECRET = "s3cr3t-of-the-application"
 OPS, ANN = "tok-of-ops-1f0c", "tok-of-ann-77b2"
 INTENT = "custom4:label=Enterprise intent,type=picklist,values=realized|existing|exited"

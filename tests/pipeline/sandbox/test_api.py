@@ -12,6 +12,8 @@ import pytest
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.support.sandbox_client import JSON_API, ask, patch, wait_for
 
+pytestmark = pytest.mark.real
+
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:

@@ -18,6 +18,8 @@ from tests.support.contract import breaches_of_answer, operation_of
 from tests.support.sandbox_client import ask
 from tests.support.wire import Passed, recorded
 
+pytestmark = pytest.mark.real
+
 PATCH = ("PATCH", "/api/v2/prospects/1")
 TOKEN_PATH = "/oauth/token"
 FORM = "application/x-www-form-urlencoded"

@@ -17,6 +17,8 @@ from tests.support.program import TOKEN, environment, run, write_destination, wr
 from tests.support.trace import profile, segments
 from tests.support.wire import Passed, recorded
 
+pytestmark = pytest.mark.real
+
 SEGMENTS = segments(2)
 MOMENT = "2026-01-02T03:04:05Z"
 PROSPECTS = 500

@@ -12,6 +12,8 @@ from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import API_FAULTS, Faults, FaultSettings, changed
 from tests.support.sandbox_client import Clock, Reply, ask, patch
 
+pytestmark = pytest.mark.real
+
 
 def _control(sandbox: Sandbox, method: str, path: str, body: object = None) -> Reply:
     return ask(sandbox, method, path, body, token=None, content_type="application/json")

@@ -7,6 +7,8 @@ from pipeline.sandbox.custom_fields import CustomField, every_field, parse_field
 from pipeline.sandbox.fields import ACCOUNT_FIELDS, FIELDS, FILTERABLE
 from tests.support.sandbox_client import ask, patch
 
+pytestmark = pytest.mark.real
+
 INTENT = "custom4:label=Enterprise, by intent,type=picklist,values=realized|existing|exited"
 
 

@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.support.sandbox_client import Clock, Reply, ask, patch
 
+pytestmark = pytest.mark.real
+
 BACK = "http://127.0.0.1:9/back"
 AUTHORIZE = {
     "client_id": "app",

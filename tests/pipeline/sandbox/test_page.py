@@ -15,6 +15,8 @@ from tests.support.browser import Browser, browser
 from tests.support.program import ROOT
 from tests.support.sandbox_client import Clock, ask, patch, wait_for
 
+pytestmark = pytest.mark.real
+
 SECRETS = {"bearer-of-ops": "ops", "bearer-of-ann": "ann"}
 FIELDS = (parse_field("custom4:label=Enterprise intent"), parse_field("custom7:label=Churn risk"))
 ARROW_RIGHT, ENTER, TAB = "\ue014", "\ue007", "\ue004"

@@ -15,6 +15,8 @@ from tests.support.program import ROOT
 from tests.support.sandbox_client import ask, patch
 from transforms.errors import ConfigurationError
 
+pytestmark = pytest.mark.real
+
 COMMAND = [sys.executable, "-c", "from pipeline.commands.sandbox import sandbox_command as s; s()"]
 
 

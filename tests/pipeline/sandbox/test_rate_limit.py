@@ -95,6 +95,7 @@ def test_the_headers_and_the_refusal_read_as_outreach_documents_them() -> None:
     assert retry_after == "1483225200"
 
 
+@pytest.mark.real
 def test_an_exhausted_user_is_refused_until_the_instant_that_it_was_told() -> None:
     clock = Clock()
     options = SandboxOptions(prospects=1, limit=2, hour=60, tokens={"a": "ann", "b": "bob"})
@@ -112,6 +113,7 @@ def test_an_exhausted_user_is_refused_until_the_instant_that_it_was_told() -> No
         assert [each.kind for each in sandbox.violations()] == ["over_limit"]
 
 
+@pytest.mark.real
 def test_asking_again_before_the_instant_of_a_429_is_a_violation() -> None:
     clock = Clock()
     with running_sandbox(SandboxOptions(prospects=1, limit=1, hour=60), clock) as sandbox:
@@ -125,11 +127,13 @@ def test_asking_again_before_the_instant_of_a_429_is_a_violation() -> None:
         assert sandbox.violations()[-1].kind == "impatient"
 
 
+@pytest.mark.real
 def test_no_limit_means_no_headers_either() -> None:
     with running_sandbox(SandboxOptions(prospects=1, limit=0)) as sandbox:
         assert not [name for name in patch(sandbox, 1).headers if name.startswith("X-RateLimit")]
 
 
+@pytest.mark.real
 def test_foreign_tools_spend_evenly_between_requests() -> None:
     clock = Clock()
     options = SandboxOptions(prospects=1, limit=100, hour=60, foreign_per_hour=60)

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
+from transforms.budget.terms import BudgetTerms
 
 HOUR = 3600.0
 NO_WORD = RateLimits()

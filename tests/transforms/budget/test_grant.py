@@ -7,9 +7,9 @@ import math
 import pytest
 
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.grant import Grant
 from transforms.budget.rate_limits import RateLimits
+from transforms.budget.terms import BudgetTerms
 
 NOW = 1_800_000_000.0
 TERMS = BudgetTerms(1000, 3600.0, 0)

@@ -58,6 +58,8 @@ from transforms import (
 )
 from transforms.errors import ActivationError
 
+pytestmark = pytest.mark.real
+
 SEGMENTS = segments(3)
 NUMBERS = {segment: number for number, segment in enumerate(SEGMENTS, 4)}
 FIELDS = {segment: f"custom{number}" for segment, number in NUMBERS.items()}

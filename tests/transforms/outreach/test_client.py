@@ -21,6 +21,8 @@ from transforms.outreach.client import MOST_IDS, OutreachClient, Reply, Timeouts
 from transforms.outreach.read_before_write import read_values
 from transforms.outreach.responses import Fate, classify, read_limits
 
+pytestmark = pytest.mark.real
+
 TOKEN = "s3cr3t-token"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

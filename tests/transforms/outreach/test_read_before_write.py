@@ -31,6 +31,8 @@ from transforms.outreach.read_before_write import (
 )
 from transforms.outreach.responses import Classification, Fate
 
+pytestmark = pytest.mark.real
+
 GOOD = Classification(Fate.ACCEPTED, status=200)
 
 

@@ -35,15 +35,17 @@ from tests.support.delivering import (
     values,
 )
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.grant import Grant
 from transforms.budget.rate_limits import RateLimits
+from transforms.budget.terms import BudgetTerms
 from transforms.clock import steady
 from transforms.elements import Outcome, Patch
 from transforms.errors import Trouble
 from transforms.outreach import backoff
 from transforms.outreach.client import Timeouts
 from transforms.outreach.sender import Delivery, Sender
+
+pytestmark = pytest.mark.real
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,8 @@ from transforms.outreach.auth.credentials import BearerAuth
 from transforms.outreach.delivery import Delivery, UserProgress
 from transforms.outreach.sender_pool import Access, SenderPool, Unsent
 
+pytestmark = pytest.mark.real
+
 USERS = ("anna", "ben")
 
 

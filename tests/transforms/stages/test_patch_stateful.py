@@ -39,6 +39,8 @@ from transforms.stages.coalesce import Coalesce
 from transforms.stages.patch import PatchProspects
 from transforms.stages.patch_stateful import PAUSED_SECONDS, TURN_REQUESTS, PaceDoFn
 
+pytestmark = pytest.mark.real
+
 HOUR = 3600.0
 TERMS = BudgetTerms(20, HOUR, 5)
 ALLOWANCE = TERMS.allowance

@@ -23,9 +23,9 @@ from tests.transforms.budget.test_budget import (
     thoroughly,
 )
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.shards import key_of, lane_of, share, share_left
+from transforms.budget.terms import BudgetTerms
 from transforms.outreach.delivery import Delivery
 
 counts_of_lanes = st.integers(1, 8)

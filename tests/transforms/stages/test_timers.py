@@ -16,8 +16,8 @@ from apache_beam.transforms.window import GlobalWindow
 from tests.support.changes import change, ids, patch
 from tests.support.states import Bag, Cell, Timer
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.grant import Grant
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach.auth.credentials import BearerAuth

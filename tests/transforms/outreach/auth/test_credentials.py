@@ -45,6 +45,8 @@ from transforms.outreach.auth.credentials import (
 from transforms.outreach.auth.token_store import FileStore, TokenStore, open_store
 from transforms.outreach.client import OutreachClient
 
+pytestmark = pytest.mark.real
+
 BACK = "http://127.0.0.1:9/back"
 SECRET_ENV = "TEST_OUTREACH_CLIENT_SECRET"
 SECRET = "s3cr3t-of-the-application"
