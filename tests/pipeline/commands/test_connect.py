@@ -607,6 +607,7 @@ def test_each_flag_and_each_sentence_of_the_page_is_the_programs() -> None:
             "pipeline/oauth_flow/flow.py",
             "pipeline/preflight/api_probe.py",
             "transforms/outreach/auth/oauth.py",
+            "transforms/outreach/auth/token_request.py",
         )
     )
     table = page.partition("\n## When it does not work\n")[2]
