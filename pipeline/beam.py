@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.destination.file import load_destination
-from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from pipeline.destination.stage_config import Place, delivery_of, plan_of, remember_seconds_of
 from transforms.connector.write_to_outreach import WriteToOutreach
 
 
@@ -28,5 +28,5 @@ def write_to_outreach(path: str) -> WriteToOutreach:
         base_url=place.base_url,
         delivery=delivery_of(destination),
         hold_seconds=destination.delivery.hold_seconds,
-        remember_seconds=destination.delivery.remember_days * 86400.0,
+        remember_seconds=remember_seconds_of(destination),
     )

@@ -38,7 +38,12 @@ def other_runner(beam_flags: Sequence[str]) -> str | None:
 
 def is_dataflow(options: PipelineOptions) -> bool:
     """Whether a pipeline runs on Dataflow, which reads and writes Pub/Sub by itself."""
-    return runner_name(options) in ("dataflow", "dataflowrunner")
+    return names_dataflow(runner_name(options))
+
+
+def names_dataflow(runner: str) -> bool:
+    """Whether a runner's name, with or without its module, is Dataflow's."""
+    return runner.rpartition(".")[2].lower() in ("dataflow", "dataflowrunner")
 
 
 def has_workers_here(options: PipelineOptions) -> bool:

@@ -14,7 +14,7 @@ import orjson
 
 from transforms.elements import STATUSES
 from transforms.outreach.fields import CUSTOM_FIELDS, PROSPECT_FIELDS
-from transforms.text import nearest
+from transforms.text import did_you_mean
 
 _Key = TypeVar("_Key", bound=Hashable)
 _WRITABLE = tuple(name for name, field in PROSPECT_FIELDS.items() if field.writable)
@@ -140,7 +140,8 @@ def _problems(plan: Plan) -> Iterator[str]:
         yield f"{field} is written by two audiences or attributes; give each a field of its own"
     for field in dict.fromkeys(targets):
         if field not in _WRITABLE:
-            yield f"{field!r} is no prospect field that can be written{nearest(field, _WRITABLE)}"
+            near = did_you_mean(field, _WRITABLE)
+            yield f"{field!r} is no prospect field that can be written{near}"
 
 
 def _twice(keys: Iterable[_Key]) -> list[_Key]:

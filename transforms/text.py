@@ -36,11 +36,15 @@ def listed(names: Iterable[str]) -> str:
     return first or "none"
 
 
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Returns the known word that was most likely meant, in any case; None if none is near."""
+    by_case = {each.casefold(): each for each in known}
+    found = get_close_matches(word.strip().casefold()[:_LONGEST], by_case, n=1)
+    return by_case[found[0]] if found else None
+
+
 @lru_cache(maxsize=1024)
-def nearest(word: str, words: tuple[str, ...]) -> str:
-    """A question after the nearest of the words allowed, or nothing if none is near."""
-    for known in words:
-        if known.casefold() == word.strip().casefold():
-            return f"; did you mean {known!r}?"
-    found = get_close_matches(word[:_LONGEST], words, n=1)
-    return f"; did you mean {found[0]!r}?" if found else ""
+def did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    """Returns ``; did you mean 'x'?`` with the nearest known word, or nothing if none is near."""
+    near = nearest(word, known)
+    return "" if near is None else f"; did you mean {near!r}?"

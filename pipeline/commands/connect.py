@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline.console.exit_status import failing_plainly
 from pipeline.console.flags import flag
-from pipeline.destination.error_text import RefusalError, nearest
+from pipeline.destination.error_text import RefusalError
 from pipeline.destination.file import Destination, DestinationError, load_destination
 from pipeline.destination.sections import BearerAuth, OAuth
 from pipeline.destination.stage_config import application_of
@@ -20,6 +20,7 @@ from pipeline.oauth_flow.flow import HOST, PATH, WAIT_SECONDS, Connection, conne
 from pipeline.oauth_flow.request import SCOPES
 from transforms.errors import ConfigurationError
 from transforms.outreach.auth.secret_source import SecretSource
+from transforms.text import nearest
 
 
 def _redirect_uri(_: click.Context, __: click.Parameter, value: str | None) -> str | None:

@@ -135,8 +135,9 @@ def run_command(
 def _stream(plan: Destination, asked: Streaming, runner: str, console: Console) -> RunResult | None:
     from pipeline.jobs.dataflow import check_credentials, submitting  # noqa: PLC0415 - as above
     from pipeline.jobs.streaming import run_streaming  # noqa: PLC0415 - as above
+    from pipeline.runners import names_dataflow  # noqa: PLC0415 - as above
 
-    to_dataflow = "dataflow" in runner.lower()
+    to_dataflow = names_dataflow(runner)
     if to_dataflow:
         check_credentials(plan)
     plan.secrets(os.environ)

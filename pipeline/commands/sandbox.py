@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from pipeline.console.flags import spellings
 from pipeline.sandbox.custom_fields import CustomField, parse_field
 from pipeline.sandbox.faults import API_FAULTS, TOKEN_FAULTS, FaultSettings, changed
 from pipeline.sandbox.options import SandboxOptions
@@ -28,11 +29,10 @@ _DEFAULTS = SandboxOptions()
 
 def _flag(name: str, **settings: Any) -> Callable[[Any], Any]:  # noqa: ANN401 - click's own
     """A flag in both spellings, whose default is that of `SandboxOptions`."""
-    spellings = dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"])
     if not settings.get("multiple") and not settings.get("is_flag"):
         default = getattr(_DEFAULTS, name)
         settings = {"default": default, "show_default": default is not None, **settings}
-    return click.option(*spellings, name, **settings)
+    return click.option(*spellings(name), name, **settings)
 
 
 def _pairs(of: str) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], dict[str, str]]:

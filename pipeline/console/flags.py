@@ -87,10 +87,12 @@ def flag(
       declarations: further spellings, such as ``-d``.
       attributes: as of `click.option`.
     """
-    spellings = [f"--{name}"]
-    if "_" in name:
-        spellings.append(f"--{name.replace('_', '-')}")
-    return click.option(*spellings, *declarations, name, **attributes)
+    return click.option(*spellings(name), *declarations, name, **attributes)
+
+
+def spellings(name: str) -> list[str]:
+    """Returns the spellings of a flag: with underscores, and with dashes where that differs."""
+    return list(dict.fromkeys([f"--{name}", f"--{name.replace('_', '-')}"]))
 
 
 class BeamCommand(click.Command):

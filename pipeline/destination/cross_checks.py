@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final, get_args
 
-from pipeline.destination.error_text import looks_secret, shown
+from pipeline.destination.error_text import looks_secret, shown_unless_secret
 from pipeline.destination.sections import BearerAuth, Budget, OAuth
 from pipeline.destination.types import custom_number
 from pipeline.destination.yaml_reader import Document, Path, Problem, spell
@@ -86,8 +86,9 @@ class _Claims:
         if first == path:
             return
         line = self._document.line(first)
-        value = shown(self._document.texts.get(path, claimed))
-        text = f"{what.format(claimed=shown(claimed))} {spell(first)} on line {line} ({value})"
+        value = shown_unless_secret(self._document.texts.get(path, claimed))
+        what = what.format(claimed=shown_unless_secret(claimed))
+        text = f"{what} {spell(first)} on line {line} ({value})"
         yield Problem(self._document.line(path), path, f"{text}; {remedy}")
 
 
@@ -178,7 +179,8 @@ def _mapped_twice(document: Document, path: Path, first: Path, segment: str) -> 
     return Problem(
         document.line(path),
         path,
-        f"already mapped by {spell(first)} on line {document.line(first)} ({shown(segment)});"
+        f"already mapped by {spell(first)} on line {document.line(first)}"
+        f" ({shown_unless_secret(segment)});"
         " remove one of the two, or give each its own namespace",
     )
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from difflib import get_close_matches
 from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -17,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from pipeline.destination.yaml_reader import Document, Path, Problem
+from transforms.text import nearest
 
 
 class RefusalError(ValueError):
@@ -40,14 +40,7 @@ def problems_of(
     return [_problem(each, model, document) for each in error.errors(include_url=False)]
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The one of `known` that `word` was most likely meant to be, if any is near."""
-    by_lower = {each.lower(): each for each in known}
-    near = get_close_matches(word.lower(), by_lower, 1, _NEAR)
-    return by_lower[near[0]] if near else None
-
-
-def shown(text: str) -> str:
+def shown_unless_secret(text: str) -> str:
     """`text` as it may be shown: on one line, not too long, and nothing of a secret."""
     if looks_secret(text):
         return _HIDDEN
@@ -62,7 +55,6 @@ def looks_secret(text: str) -> bool:
 
 _Models = tuple[type[BaseModel], ...]
 
-_NEAR: Final = 0.6
 _SHOWN: Final = 80
 _HIDDEN: Final = "value hidden"
 _SECRET: Final = re.compile(
@@ -99,7 +91,7 @@ def _offending(path: Path, document: Document) -> str:
     if path[-1] in {"base_url", "webhook"}:
         start = _ADDRESS.match(text)
         return _HIDDEN if "@" in text or not start else f"{start[0]}{'…' * (start[0] != text)}"
-    return shown(text)
+    return shown_unless_secret(text)
 
 
 def _words(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
 from pipeline.destination.cross_checks import contradictions, secrets_written
-from pipeline.destination.error_text import RefusalError, problems_of, shown
+from pipeline.destination.error_text import RefusalError, problems_of, shown_unless_secret
 from pipeline.destination.mapping import Attribute, Audience
 from pipeline.destination.secrets import from_variable_or_file, private_key
 from pipeline.destination.sections import (
@@ -182,7 +182,7 @@ def destination_schema() -> dict[str, Any]:
 
 
 def _line(path: str, problem: Problem) -> str:
-    key = spell(tuple(shown(p) if isinstance(p, str) else p for p in problem.path))
+    key = spell(tuple(shown_unless_secret(p) if isinstance(p, str) else p for p in problem.path))
     return f"{path}:{problem.line}: {key}{': ' if key else ''}{problem.text}"
 
 

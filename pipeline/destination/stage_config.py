@@ -14,6 +14,9 @@ from transforms.mapping import Attribute, Audience, OutreachUser, Plan
 from transforms.outreach.auth import credentials as auth
 from transforms.outreach.sender import Delivery
 from transforms.outreach.sender_pool import Access
+from transforms.stages.coalesce import Coalesce
+
+DAY_SECONDS = 86_400.0
 
 
 def plan_of(destination: Destination) -> Plan:
@@ -64,6 +67,17 @@ class Place:
     def of(cls, destination: Destination) -> Place:
         """The destination's own."""
         return cls(destination.outreach.base_url, accesses_of(destination))
+
+
+def coalesce_of(destination: Destination) -> Coalesce:
+    """How a prospect's changes are gathered, and for how long a delivered value is remembered."""
+    delivery = destination.delivery
+    return Coalesce(delivery.hold_seconds, remember_seconds_of(destination))
+
+
+def remember_seconds_of(destination: Destination) -> float:
+    """Seconds for which a delivered value is remembered."""
+    return destination.delivery.remember_days * DAY_SECONDS
 
 
 def delivery_of(destination: Destination) -> Delivery:

@@ -17,10 +17,11 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from pipeline.destination.error_text import RefusalError, looks_secret, nearest
+from pipeline.destination.error_text import RefusalError, looks_secret
 from transforms.outreach.auth.token_store import SECRET_PREFIX
 from transforms.outreach.base_url import is_loopback
 from transforms.outreach.fields import CUSTOM_FIELDS, CUSTOM_MAX_LENGTH, PROSPECT_FIELDS
+from transforms.text import nearest
 
 TARGETS: Final = tuple(
     name for name, field in PROSPECT_FIELDS.items() if field.writable and name != "emails"

@@ -26,6 +26,9 @@ from transforms.stages.patch import Outlet, PatchProspects, Rehearse
 
 INTAKE = "intake"
 DELIVERY = "delivery"
+BLOCKS = "blocks"
+OUTCOMES = "outcomes"
+DEAD_LETTERS = "dead_letters"
 
 
 class OnceBuilt(FnApiRunner):
@@ -69,8 +72,13 @@ class IntakeResult:
     counts: Counts = field(default_factory=lambda: Counts({}))
 
     def put(self, kind: str, result: Any) -> None:  # noqa: ANN401 - what the kind says
-        """Takes a result of the run; the kinds are the lists."""
-        getattr(self, kind).append(result)
+        """Adds a result of the run to the list of its kind."""
+        lists: dict[str, list[Any]] = {
+            BLOCKS: self.blocks,
+            OUTCOMES: self.outcomes,
+            DEAD_LETTERS: self.dead_letters,
+        }
+        lists[kind].append(result)
 
     @property
     def changes(self) -> list[Change]:
@@ -96,9 +104,9 @@ class BeamSteps:
         activation = Activation(plan, Coalesce(clock=clock), patch)
         self._intake = beam.Pipeline(runner=OnceBuilt())
         arrived = activation.take_in(self._intake, Given(INTAKE, Block))
-        arrived.changes | "Changes" >> Put(INTAKE, "blocks")
-        arrived.outcomes | "Outcomes" >> Put(INTAKE, "outcomes")
-        arrived.dead_letters | "DeadLetters" >> Put(INTAKE, "dead_letters")
+        arrived.changes | "Changes" >> Put(INTAKE, BLOCKS)
+        arrived.outcomes | "Outcomes" >> Put(INTAKE, OUTCOMES)
+        arrived.dead_letters | "DeadLetters" >> Put(INTAKE, DEAD_LETTERS)
         self._delivery = beam.Pipeline(runner=OnceBuilt())
         sent = activation.deliver(self._delivery | "Queue" >> Given(DELIVERY, Patch))
         sent.outcomes | "Outcomes" >> Put(DELIVERY, "outcome")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.destination.file import Destination
+from pipeline.destination.stage_config import DAY_SECONDS
 from pipeline.ledger import history
 from pipeline.ledger.guard import GuardTerms, end_waves
 from pipeline.ledger.store import shrink, transaction
@@ -70,8 +71,8 @@ class Pruning:
         delivery = self.destination.delivery
         return history.prune(
             self.ledger,
-            micros(now - delivery.keep_days * 86400.0),
-            micros(now - delivery.remember_days * 86400.0),
+            micros(now - delivery.keep_days * DAY_SECONDS),
+            micros(now - delivery.remember_days * DAY_SECONDS),
             self.targets,
         )
 

@@ -13,6 +13,7 @@ from pipeline.ledger.queue import Turns
 from pipeline.ledger.store import transaction
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
+from transforms.outreach.backoff import PAUSED_SECONDS
 from transforms.outreach.delivery import UserProgress
 from transforms.outreach.sender_pool import Access
 
@@ -22,8 +23,6 @@ ADVANCE_LEAST = 10
 ADVANCE_MOST = 200
 """Requests debited at once, as many as a turn may need: if the process is killed, those of them
 that were not sent are lost to the budget."""
-PAUSED_SECONDS = 60.0
-"""How often a paused user's credential is tried again."""
 REST_SECONDS = 0.5
 REST_MOST_SECONDS = 60.0
 """How long a user rests after turns that came to nothing: it doubles with each in a row."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,16 +13,15 @@ from rich.console import Console
 
 from pipeline.console import progress
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
 from pipeline.graph import Activation
 from pipeline.io.files import ReadFiles, expand
 from pipeline.io.targets import prepare
 from pipeline.jobs.report import RunResult
-from pipeline.jobs.signals import on_signals
+from pipeline.jobs.signals import draining
 from pipeline.runners import failing_as_ours, new_pipeline, other_runner
 from pipeline.summary import Counts
 from transforms.clock import steady
-from transforms.stages.coalesce import Coalesce
 from transforms.stages.patch import PatchProspects, Rehearse
 
 
@@ -75,9 +73,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     board = progress.fresh_board()
     activation = Activation(
         plan=plan_of(destination),
-        coalesce=Coalesce(
-            destination.delivery.hold_seconds, destination.delivery.remember_days * 86400.0
-        ),
+        coalesce=coalesce_of(destination),
         patch=Rehearse()
         if asked.dry_run
         else PatchProspects(
@@ -91,7 +87,13 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     activation.build(pipeline, ReadFiles(paths))
     with (
         progress.shown(console, board),
-        draining(board, console),
+        draining(
+            board.drain,
+            lambda: board.draining,
+            console,
+            "finishing the requests in flight; what is left becomes dead letters (deferred) that"
+            " replay can take up.",
+        ),
         unhurried_gc(),
         failing_as_ours("the input is as it was"),
     ):
@@ -115,20 +117,3 @@ def unhurried_gc() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-@contextlib.contextmanager
-def draining(board: progress.Board, console: Console) -> Iterator[None]:
-    """While the block lasts, the first SIGINT or SIGTERM drains and the second ends at once."""
-
-    def drain(name: str) -> None:
-        if board.draining:
-            os._exit(1)
-        board.drain()
-        console.print(
-            f"{name}: finishing the requests in flight; what is left becomes dead letters"
-            " (deferred) that replay can take up. Once more ends at once."
-        )
-
-    with on_signals(drain):
-        yield

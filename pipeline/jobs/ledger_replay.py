@@ -58,9 +58,11 @@ def replay_durably(
       ConfigurationError: as of `replay`, and if the ledger is in use or cannot be used.
       AccountingError: changes and outcomes do not add up.
       ActivationError: a file cannot be read to its end, or the ledger or an output written.
+      ValueError: no ledger is named.
     """
     began = steady()
-    assert asked.ledger is not None  # noqa: S101 - the caller's choice between two ways
+    if asked.ledger is None:
+        raise ValueError("a durable replay needs a ledger")
     lane = BACKFILL if asked.backfill else LIVE
     replayed = FileReplay(expand(asked.files), lane, asked.digests)
     board = progress.fresh_board()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -13,14 +11,14 @@ from apache_beam.runners.runner import PipelineState
 from rich.console import Console
 
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
 from pipeline.graph import Activation
 from pipeline.io.pubsub_source import DRAIN, ReadMessages
 from pipeline.io.streaming_pull import PULLS
 from pipeline.io.targets import check_subscription, is_local, is_topic, prepare
 from pipeline.jobs.dataflow import started
 from pipeline.jobs.report import RunResult
-from pipeline.jobs.signals import on_signals
+from pipeline.jobs.signals import draining
 from pipeline.runners import (
     failing_as_ours,
     has_workers_here,
@@ -31,7 +29,6 @@ from pipeline.runners import (
 from pipeline.summary import Counts
 from transforms.clock import steady
 from transforms.errors import ActivationError, ConfigurationError
-from transforms.stages.coalesce import Coalesce
 from transforms.stages.patch import PatchProspects
 
 CHECKPOINTING = "checkpointing_interval"
@@ -76,10 +73,9 @@ def options_of(asked: Streaming) -> PipelineOptions:
 def activation_of(destination: Destination, asked: Streaming) -> Activation:
     """The graph, as any runner gets it."""
     place = Place.of(destination)
-    delivery = destination.delivery
     return Activation(
         plan=plan_of(destination),
-        coalesce=Coalesce(delivery.hold_seconds, delivery.remember_days * 86400.0),
+        coalesce=coalesce_of(destination),
         patch=PatchProspects(place.base_url, place.accesses, delivery_of(destination)),
         receipts=asked.receipts,
         dead_letters=asked.dead_letters,
@@ -133,7 +129,16 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
         console.print(started(result))
         return None
     console.print(f"pulling from {asked.subscription}; Ctrl-C drains and stops")
-    with draining(console), failing_as_ours(unharmed), closing(PULLS):
+    with (
+        draining(
+            DRAIN.shut,
+            lambda: DRAIN.is_shut,
+            console,
+            "draining; what is not sent becomes dead letters (deferred).",
+        ),
+        failing_as_ours(unharmed),
+        closing(PULLS),
+    ):
         state = result.wait_until_finish()
     if state != PipelineState.DONE:
         raise ActivationError(f"the job ended as {state}; {unharmed}")
@@ -145,20 +150,3 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
             " is in the receipts"
         )
     return RunResult(summary, counts.reasons, counts.kept, (), {})
-
-
-@contextlib.contextmanager
-def draining(console: Console) -> Iterator[None]:
-    """While the block lasts, the first SIGINT or SIGTERM drains and the second ends at once."""
-
-    def drain(name: str) -> None:
-        if DRAIN.is_shut:
-            os._exit(1)
-        DRAIN.shut()
-        console.print(
-            f"{name}: draining; what is not sent becomes dead letters (deferred)."
-            " Once more ends at once."
-        )
-
-    with on_signals(drain):
-        yield

@@ -8,17 +8,17 @@ delivered cannot leave, so that a new ledger holds nothing.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.ledger.store import chunks, marks
 from transforms.clock import micros
 from transforms.elements import Change
 from transforms.mapping import Audience
 
 LEAST_MEMBERS = 10
 """A smaller audience is never held: half of it is a handful of people, and daily business."""
-_SOME = 10_000
 _EXITED = "exited"
 _A_MEMBER = "IN ('realized', 'existing')"
 
@@ -100,12 +100,12 @@ def watch_exits(
     for segment in segments:
         connection.execute("DELETE FROM exits WHERE segment = ? AND at < ?", (segment, since))
         _end_wave(connection, segment, terms, now)
-    for some in _chunks(list(leaving)):
+    for some in chunks(list(leaving)):
         connection.execute(
             "INSERT OR IGNORE INTO exits (segment, outreach_id, at)"
             " SELECT w.segment, w.outreach_id, ? FROM waiting AS w"
             " JOIN known AS k ON k.outreach_id = w.outreach_id AND k.field = w.field"
-            f" WHERE w.outreach_id IN ({_marks(some)}) AND w.origin = '{_EXITED}'"
+            f" WHERE w.outreach_id IN ({marks(some)}) AND w.origin = '{_EXITED}'"
             f" AND k.segment = w.segment AND k.origin {_A_MEMBER}",
             (now, *some),
         )
@@ -195,21 +195,12 @@ def _count(
 
 def _forget_returned(connection: sqlite3.Connection, prospects: Sequence[int]) -> None:
     """Whoever is a member again, or waits to be one, has not left."""
-    for some in _chunks(prospects):
+    for some in chunks(prospects):
         connection.execute(
-            f"DELETE FROM exits WHERE outreach_id IN ({_marks(some)}) AND coalesce("
+            f"DELETE FROM exits WHERE outreach_id IN ({marks(some)}) AND coalesce("
             "(SELECT origin FROM waiting AS w WHERE w.outreach_id = exits.outreach_id"
             " AND w.segment = exits.segment),"
             "(SELECT origin FROM known AS k WHERE k.outreach_id = exits.outreach_id"
             f" AND k.segment = exits.segment)) {_A_MEMBER}",
             some,
         )
-
-
-def _chunks(prospects: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(prospects), _SOME):
-        yield prospects[start : start + _SOME]
-
-
-def _marks(some: Sequence[int]) -> str:
-    return ",".join("?" * len(some))

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from pipeline.ledger.inbox import BACKFILL, LIVE
-from pipeline.ledger.waiting import change_of, columns_of, marks
+from pipeline.ledger.store import marks
+from pipeline.ledger.waiting import change_of, columns_of
 from transforms.elements import Change, Patch
 
 _NOT_HELD = (

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +51,9 @@ def connect(path: str, *, lasting: bool = True) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+_VARIABLES = 10_000
 
 
 @contextmanager
@@ -241,3 +244,14 @@ def shrink(connection: sqlite3.Connection) -> bool:
     # A script, because a statement of this kind goes on only for as long as it is stepped.
     connection.executescript(f"PRAGMA incremental_vacuum({min(STEP_PAGES, free - spare)});")
     return True
+
+
+def marks(some: Sequence[object]) -> str:
+    """Returns a question mark for each value, for SQL's `IN (...)`."""
+    return ",".join("?" * len(some))
+
+
+def chunks(values: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Splits values so that each part fits into one statement: SQLite takes 32,766 variables."""
+    for start in range(0, len(values), _VARIABLES):
+        yield values[start : start + _VARIABLES]

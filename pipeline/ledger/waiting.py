@@ -9,10 +9,9 @@ from typing import Any
 
 from pipeline.ledger.history import record
 from pipeline.ledger.inbox import LIVE
+from pipeline.ledger.store import chunks, marks
 from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome
 from transforms.fold import Held, Known, gather, settle, weigh
-
-_VARIABLES = 30_000
 
 
 @dataclass(slots=True)
@@ -77,7 +76,7 @@ def count(connection: sqlite3.Connection) -> int:
 
 
 def _waiting(connection: sqlite3.Connection, prospects: Sequence[int]) -> Iterable[Change]:
-    for some in _chunks(prospects):
+    for some in chunks(prospects):
         yield from map(
             change_of,
             connection.execute(
@@ -99,7 +98,7 @@ def columns_of(table: str) -> str:
 
 def _known(connection: sqlite3.Connection, prospects: Sequence[int]) -> dict[int, dict[str, Known]]:
     known: dict[int, dict[str, Known]] = {}
-    for some in _chunks(prospects):
+    for some in chunks(prospects):
         for outreach_id, name, *rest in connection.execute(
             # What is doubted is newer than what came before, and equal to nothing.
             "SELECT outreach_id, field, iif(doubted, '', value), event_time, sequence FROM known"
@@ -164,13 +163,3 @@ def _enqueue(
         "DELETE FROM queue WHERE outreach_id = ?",
         ((outreach_id,) for outreach_id in waited - users.keys()),
     )
-
-
-def _chunks(prospects: Sequence[int]) -> Iterable[Sequence[int]]:
-    for start in range(0, len(prospects), _VARIABLES):
-        yield prospects[start : start + _VARIABLES]
-
-
-def marks(some: Sequence[object]) -> str:
-    """As many question marks."""
-    return ",".join("?" * len(some))

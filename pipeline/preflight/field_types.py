@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from transforms.outreach.fields import CUSTOM_MAX_LENGTH, PROSPECT_FIELDS, Kind, fit
-from transforms.text import listed, nearest
+from transforms.text import did_you_mean, listed
 
 TYPES_PATH: Final = "/api/v2/types"
 
@@ -110,7 +110,7 @@ _Takes = Callable[[FieldSetup, object], str | None]
 def _one_of(setup: FieldSetup, value: object) -> str | None:
     if setup.options is None or value in setup.options:
         return None
-    near = nearest(value, setup.options) if isinstance(value, str) else ""
+    near = did_you_mean(value, setup.options) if isinstance(value, str) else ""
     return f"one of {listed(setup.options)}{near}"
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from transforms.elements import STATUSES
-from transforms.text import nearest, shown
+from transforms.text import did_you_mean, shown
 from transforms.times import parse_time
 
 _STATUSES: Final = {status: status for status in STATUSES}
@@ -79,7 +79,7 @@ def read_status(value: object) -> str:
         status = _STATUSES.get(value)
         if status is not None:
             return status
-        mend = nearest(value[:_LONGEST_STATUS], STATUSES)
+        mend = did_you_mean(value[:_LONGEST_STATUS], STATUSES)
     raise Refused(
         "status_unknown", f"status {shown(value)} is not one of {', '.join(STATUSES)}{mend}"
     )

@@ -1,6 +1,6 @@
-"""Patience: how long a server in trouble is left alone; no clock, no I/O.
+"""How long no request is sent to a server in trouble; no clock, no I/O.
 
-Times are seconds since the epoch, told by the caller.
+Times are seconds since the epoch, passed by the caller.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import random
 
 BACKOFF_FIRST_SECONDS = 0.5
 BACKOFF_MOST_SECONDS = 60.0
+PAUSED_SECONDS = 60.0
+"""How often a paused user's credential is tried again."""
 HOLD_MOST_SECONDS = 3600.0
 """However long a server asks to be left alone, so often it is asked again."""
 
 
 class CircuitBreaker:
-    """What one user's requests met of trouble, and until when none is to be sent.
+    """Backoff state of one user: consecutive failures, and until when no request may be sent.
 
     One prospect may be the cause of its own trouble, so a single request that meets some holds
     nothing up. Many in a row are the server's: then requests go one at a time, and rarely.

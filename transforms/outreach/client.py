@@ -15,6 +15,7 @@ import orjson
 from yarl import URL
 
 from transforms.errors import Trouble
+from transforms.outreach.base_url import is_loopback
 
 __all__ = ["OutreachClient", "Reply", "Timeouts", "Trouble"]
 
@@ -29,7 +30,6 @@ aiohttp's own limit.
 """
 _PAGE_SIZE: Final = 1000
 _PROSPECTS: Final = "/api/v2/prospects"
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Reply(NamedTuple):
@@ -247,7 +247,7 @@ def _proxy(base_url: str) -> str | None:
     # Asked once: aiohttp's own way of doing so reads the environment for each request.
     parts = urlsplit(base_url)
     host = parts.hostname or ""
-    if host in _LOOPBACK or proxy_bypass(host):
+    if is_loopback(host) or proxy_bypass(host):
         return None
     return getproxies().get(parts.scheme)
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.grant import Grant
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach.auth.credentials import Auth, Credential

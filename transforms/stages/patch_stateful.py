@@ -35,6 +35,7 @@ from transforms.budget.grant import Grant
 from transforms.budget.shards import key_of
 from transforms.coders import PatchCoder
 from transforms.elements import Outcome, Patch
+from transforms.outreach.backoff import PAUSED_SECONDS
 from transforms.outreach.send_queue import SendQueue
 from transforms.outreach.sender import Delivery
 from transforms.outreach.sender_pool import Access, SenderPool
@@ -48,8 +49,6 @@ TURN_SECONDS = 10.0
 """How long a turn starts requests, so that no callback holds a worker for long."""
 PROCESS = secrets.token_hex(8)
 """Tells this process from the one that had a user's queue before it was lost."""
-PAUSED_SECONDS = 60.0
-"""How often a paused user's credential is tried again."""
 ANOTHER_LANE = "its user, or the lane that it waited in, is no more"
 """Why a job defers what an earlier one with its state left under a key that it has not."""
 

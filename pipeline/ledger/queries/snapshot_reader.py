@@ -15,8 +15,8 @@ import orjson
 from pipeline.ledger.guard import holds
 from pipeline.ledger.queries.snapshot import Alert, Lane, Snapshot, User, Waiting
 from transforms.budget.budget import Budget
-from transforms.budget.terms import BudgetTerms
 from transforms.budget.forecast import granted_at
+from transforms.budget.terms import BudgetTerms
 from transforms.elements import OUTCOMES
 
 LATELY_SECONDS: Final = 3600.0
