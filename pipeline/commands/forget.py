@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import click
 from rich.console import Console
 
 from pipeline.console.exit_status import DONE, FAILED, failing_plainly
 from pipeline.console.flags import PROSPECT, flag
+from pipeline.io.targets import earlier_files, is_local
 from pipeline.ledger.erasure import TABLES, forget, is_pending, messages_to_come, scrub
+from pipeline.ledger.outbox import output_targets
 from pipeline.ledger.store import amended, owned, owner, transaction
 
 WAIT_SECONDS = 60.0
@@ -77,8 +80,8 @@ def _ended(
             "The write-ahead log beside the ledger is being read and still holds old pages:"
             " run this again."
         )
-    targets = [row[0] for row in connection.execute("SELECT target FROM outputs ORDER BY target")]
-    written = f" ({', '.join(targets)})" if targets else ""
+    files = [file for target in output_targets(connection) for file in _with_earlier(target)]
+    written = f" ({', '.join(files)})" if files else ""
     lines.append(
         f"Not touched: files and topics of receipts and dead letters{written}, backups of the"
         " ledger, and Outreach itself."
@@ -91,3 +94,8 @@ def _removed(outreach_id: int, removed: Mapping[str, int]) -> str:
         return f"The ledger holds nothing of prospect {outreach_id}."
     rows = [f"  {TABLES[table]}: {count:,}" for table, count in removed.items()]
     return "\n".join([f"Prospect {outreach_id} is removed:", *rows])
+
+
+def _with_earlier(target: str) -> list[str]:
+    """An output, and the files that were put aside for it."""
+    return [target, *map(str, earlier_files(Path(target)))] if is_local(target) else [target]

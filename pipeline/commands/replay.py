@@ -17,7 +17,9 @@ from pipeline.console import logs
 from pipeline.console.exit_status import DEAD_LETTERS, DONE, FAILED, WRONG, failing_plainly
 from pipeline.console.flags import BeamCommand, flag
 from pipeline.destination.file import load_destination
+from pipeline.io.paths import check_paths
 from pipeline.io.scratch import command_again, scratch
+from pipeline.io.targets import check_output
 from transforms.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -62,7 +64,16 @@ def replay_command(
         from pipeline.jobs.report import report, write_summary  # noqa: PLC0415
         from pipeline.runners import other_runner  # noqa: PLC0415
 
+        outputs = (
+            ("--receipts", receipts),
+            ("--dead_letters", dead_letters),
+            ("--summary", summary),
+        )
+        check_paths(inputs=files, destination=destination, ledger=ledger, outputs=outputs)
         plan = load_destination(destination)
+        check_paths(secrets=plan.secret_files(), ledger=ledger, outputs=outputs)
+        if summary is not None:
+            check_output(summary, "summary")
         runner = other_runner(context.obj)
         if ledger is not None and runner is not None and not dry_run:
             raise ConfigurationError(

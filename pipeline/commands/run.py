@@ -15,6 +15,8 @@ from pipeline.console import logs
 from pipeline.console.exit_status import DEAD_LETTERS, DONE, failing_plainly
 from pipeline.console.flags import BeamCommand, flag
 from pipeline.destination.file import Destination, load_destination
+from pipeline.io.paths import check_paths
+from pipeline.io.targets import check_output
 from transforms.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -86,7 +88,17 @@ def run_command(
         from pipeline.runners import other_runner  # noqa: PLC0415
 
         runner = other_runner(context.obj)
+        outputs = (
+            ("--receipts", receipts),
+            ("--dead_letters", dead_letters),
+            ("--deferred", deferred),
+            ("--summary", summary),
+        )
+        check_paths(destination=destination, ledger=ledger, outputs=outputs)
         plan = load_destination(destination)
+        check_paths(secrets=plan.secret_files(), ledger=ledger, outputs=outputs)
+        if summary is not None:
+            check_output(summary, "summary")
         _refuse_flags_of_elsewhere(
             runner,
             here={"ledger": ledger, "metrics_port": metrics_port, "dry_run": dry_run or None},

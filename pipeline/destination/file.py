@@ -136,6 +136,19 @@ class Destination(Section):
             raise DestinationError(self._path, problems)
         return found
 
+    def secret_files(self) -> list[str]:
+        """The paths and secrets of Secret Manager from which users' secrets and tokens are read."""
+        found: list[str | None] = []
+        for user in self.users:
+            match user.auth:
+                case BearerAuth(token_file=file):
+                    found.append(file)
+                case OAuth(client_secret_file=file, token_store=store):
+                    found += [file, store]
+                case S2SAuth(private_key_file=file):
+                    found.append(file)
+        return [file for file in found if file is not None]
+
 
 def load_destination(path: str) -> Destination:
     """Reads a destination file, local or wherever Beam's FileSystems read (``gs://…``).

@@ -12,7 +12,7 @@ from pathlib import Path
 from apache_beam.io.filesystems import FileSystems
 
 from pipeline.io.pubsub_publisher import Publisher
-from pipeline.io.targets import is_local, is_topic, prepare
+from pipeline.io.targets import OutputKind, is_local, is_topic, prepare
 from pipeline.ledger.outbox import Kind, Output
 from transforms.errors import ActivationError, ConfigurationError
 
@@ -20,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 PUBLISH_SECONDS = 5.0
 """How long the service may take to confirm; then the lines are published again."""
+_KINDS: dict[Kind, OutputKind] = {"receipts": "receipts", "dead_letters": "dead letters"}
 RETRY_SECONDS = 10.0
 """After lines could not be written."""
 
@@ -94,7 +95,6 @@ class Outputs:
 def begin_outputs(
     receipts: str | None,
     dead_letters: str | None,
-    inputs: Sequence[str],
     ledger: sqlite3.Connection,
     *,
     afresh: bool,
@@ -105,21 +105,18 @@ def begin_outputs(
     Args:
       receipts: path or topic; None for none.
       dead_letters: the same.
-      inputs: files that are read.
       ledger: a connection.
       afresh: rather than where an earlier run stopped.
       lasting: the job has no end, and so no file elsewhere can be written at its end.
 
     Raises:
-      ConfigurationError: one cannot be written, or is read as well, or both are one.
+      ConfigurationError: one cannot be written, or holds something else.
     """
     named: tuple[tuple[Kind, str | None], ...] = (
         ("receipts", receipts),
         ("dead_letters", dead_letters),
     )
     wanted = [(kind, target) for kind, target in named if target is not None]
-    if len({_place(target) for _, target in wanted}) < len(wanted):
-        raise ConfigurationError(f"receipts and dead letters both go to {receipts}; name another")
     earlier: dict[str, str] = {}
     now: list[Output] = []
     remote: list[WholeFile] = []
@@ -127,7 +124,7 @@ def begin_outputs(
         if is_topic(target):
             now.append(Output(kind, target, Publisher(target, PUBLISH_SECONDS)))
         elif is_local(target):
-            put = prepare(target, inputs, aside=afresh)
+            put = prepare(target, _KINDS[kind], aside=afresh)
             if put is not None:
                 earlier[target] = put
             now.append(Output(kind, _place(target)))

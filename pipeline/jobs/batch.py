@@ -16,7 +16,7 @@ from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
 from pipeline.graph import Activation
 from pipeline.io.files import ReadFiles, expand
-from pipeline.io.targets import prepare
+from pipeline.io.targets import OutputKind, prepare
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import draining
 from pipeline.runners import failing_as_ours, new_pipeline, other_runner
@@ -68,8 +68,11 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     began = steady()
     options = PipelineOptions(list(asked.beam_flags))
     paths = expand(asked.files)
-    outputs = [target for target in (asked.receipts, asked.dead_letters) if target]
-    earlier = {target: put for target in outputs if (put := prepare(target, paths))}
+    outputs: tuple[tuple[str | None, OutputKind], ...] = (
+        (asked.receipts, "receipts"),
+        (asked.dead_letters, "dead letters"),
+    )
+    earlier = {target: put for target, kind in outputs if target and (put := prepare(target, kind))}
     board = progress.fresh_board()
     activation = Activation(
         plan=plan_of(destination),

@@ -75,7 +75,6 @@ def replay_durably(
             outputs = begin_outputs(
                 asked.receipts,
                 asked.dead_letters,
-                replayed.paths,
                 ledger,
                 afresh=not resumed,
                 lasting=False,

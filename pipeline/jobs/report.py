@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.io.targets import prepare
 from transforms.elements import OUTCOMES
 from transforms.errors import ConfigurationError
 
@@ -93,13 +94,13 @@ def _pace(summary: Mapping[str, Any]) -> str:
 
 
 def write_summary(path: str, text: str) -> None:
-    """Writes the summary to a file.
+    """Writes the summary to a file; an earlier one is put aside.
 
     Raises:
       ConfigurationError: the file cannot be written.
     """
+    prepare(path, "summary")
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text + "\n", encoding="utf-8")
     except OSError as problem:
         raise ConfigurationError(f"{path} cannot be written: {problem.strerror}") from problem

@@ -15,7 +15,7 @@ from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, p
 from pipeline.graph import Activation
 from pipeline.io.pubsub_source import DRAIN, ReadMessages
 from pipeline.io.streaming_pull import PULLS
-from pipeline.io.targets import check_subscription, is_local, is_topic, prepare
+from pipeline.io.targets import OutputKind, check_subscription, is_local, is_topic, prepare
 from pipeline.jobs.dataflow import started
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import draining
@@ -94,15 +94,20 @@ def check_outputs(asked: Streaming, options: PipelineOptions) -> None:
             "without --dead_letters what Outreach refuses would be lost, since a runner keeps no"
             " ledger; name a topic: --dead_letters projects/PROJECT/topics/NAME"
         )
-    for target in filter(None, (asked.receipts, asked.dead_letters, asked.deferred)):
-        if is_topic(target):
+    outputs: tuple[tuple[str | None, OutputKind], ...] = (
+        (asked.receipts, "receipts"),
+        (asked.dead_letters, "dead letters"),
+        (asked.deferred, "dead letters"),
+    )
+    for target, kind in outputs:
+        if target is None or is_topic(target):
             continue
         if not (is_local(target) and has_workers_here(options)):
             raise ConfigurationError(
                 f"{target} would be written by workers on other machines; name a topic:"
                 " projects/PROJECT/topics/NAME"
             )
-        prepare(target, (), aside=False)
+        prepare(target, kind, aside=False)
 
 
 def run_streaming(destination: Destination, asked: Streaming, console: Console) -> RunResult | None:

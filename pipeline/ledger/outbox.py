@@ -116,6 +116,11 @@ class Output:
         return open(self.target, "ab", buffering=0)  # noqa: PTH123 - as the user wrote it
 
 
+def output_targets(connection: sqlite3.Connection) -> list[str]:
+    """Paths and topics that got receipts or dead letters of this ledger, in alphabetical order."""
+    return [row[0] for row in connection.execute("SELECT target FROM outputs ORDER BY target")]
+
+
 def _receipts(connection: sqlite3.Connection, after: int) -> tuple[int, list[bytes]]:
     rows = connection.execute(
         "SELECT id, change_id, outreach_id, segment, field, value, event_time,"

@@ -334,7 +334,7 @@ def test_a_paused_user_does_not_stop_the_others(tmp_path: Path) -> None:
         (["nowhere.jsonl"], "nowhere.jsonl"),
         (["in.jsonl", "--recipts=x"], "receipts"),
         (["in.jsonl", "--destination=absent.yaml"], "absent.yaml"),
-        (["in.jsonl", "--receipts=in.jsonl"], "read and written"),
+        (["in.jsonl", "--receipts=in.jsonl"], "are the same file"),
     ],
 )
 def test_a_wrong_command_line_is_refused_before_anything_is_sent(
@@ -383,18 +383,25 @@ def test_no_token_is_ever_written(sandbox: Sandbox, tmp_path: Path) -> None:
     assert TOKEN not in ended.stdout + ended.stderr + written
 
 
-def test_earlier_outputs_are_put_aside_and_not_overwritten(
+def test_no_earlier_output_is_ever_deleted_however_often_a_replay_is_run(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    write_lines(tmp_path / "in.jsonl", ["{broken"])
     write_destination(tmp_path, sandbox.url, NUMBERS)
-    replay(tmp_path, "in.jsonl")
+    summaries = []
+    for n in range(1, 4):
+        write_lines(tmp_path / "in.jsonl", [f"{{broken {n}"])
+        ended = replay(tmp_path, "in.jsonl", more=["--summary=summary.json"])
+        summaries.append(ended.summary)
     write_lines(tmp_path / "in.jsonl", [line(1)])
 
-    ended = replay(tmp_path, "in.jsonl")
+    ended = replay(tmp_path, "in.jsonl", more=["--summary=summary.json"])
 
     assert ended.dead_letters == []
-    assert json_lines(tmp_path / "dead_letters.jsonl.previous")[0]["reason"] == "not_json"
+    assert "dead_letters.jsonl.3" in ended.stderr
+    kept = [tmp_path / f"dead_letters.jsonl.{n}" for n in (1, 2, 3)]
+    assert [json_lines(path)[0]["payload"] for path in kept] == [f"{{broken {n}" for n in (1, 2, 3)]
+    earlier = [tmp_path / f"summary.json.{n}" for n in (1, 2, 3)]
+    assert [json.loads(path.read_text()) for path in earlier] == summaries
 
 
 def test_a_backlog_under_a_scarce_budget_is_read_before_it_is_written(tmp_path: Path) -> None:
