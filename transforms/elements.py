@@ -202,6 +202,12 @@ class DeadLetter(NamedTuple):
     recorded_at: int
 
 
+FROM_RECEIPT = "receipt:"
+"""Begins the origin of what a receipt says a field holds: it is remembered, and never sent.
+
+A row of its own would change the layout of every job's state; `is_known` tells them apart.
+"""
+
 STATUSES = ("realized", "existing", "exited")
 """The membership statuses of Experience Platform, all that a record may carry."""
 
@@ -212,3 +218,8 @@ REJECTED = "rejected"
 DEFERRED = "deferred"
 OUTCOMES = (DELIVERED, UNCHANGED, SUPERSEDED, REJECTED, DEFERRED)
 """Every end a change can come to; each change comes to exactly one of them."""
+
+
+def is_known(change: Change) -> bool:
+    """Whether this says what the field is known to hold, rather than asks for a change of it."""
+    return change.segment is None and change.origin.startswith(FROM_RECEIPT)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from transforms.elements import Change
+from transforms.elements import Change, is_known
 
 Held = dict[str, Change]
 """A prospect's best change so far, for each slot (see `slot`)."""
@@ -43,8 +43,11 @@ def slot(change: Change) -> str:
 
     A change without a time keeps its place in its file: it follows what stands before it and
     yields to what stands after. Which of the two wins can only be said once all are there, so
-    the best timed and the last untimed one wait side by side until `settle`.
+    the best timed and the last untimed one wait side by side until `settle`. What a receipt says
+    that the field holds (`is_known`) waits beside both, until `remember`.
     """
+    if change.segment is None and is_known(change):
+        return "=" + change.field
     return change.field if change.event_time is not None else "?" + change.field
 
 
@@ -53,8 +56,9 @@ def is_newer(change: Change, other: Change) -> bool:
 
     The id breaks what ties are left, so that the answer does not depend on the order of asking.
     """
-    time, other_time = change.event_time or 0, other.event_time or 0
-    if time != other_time:
+    time, other_time = change.event_time, other.event_time
+    # Of two receipts one may have a time and the other none; then their places decide.
+    if time is not None and other_time is not None and time != other_time:
         return time > other_time
     if change.sequence != other.sequence:
         return change.sequence > other.sequence
@@ -64,6 +68,8 @@ def is_newer(change: Change, other: Change) -> bool:
 
 def gather(held: dict[int, Held], changes: Iterable[Change]) -> list[Change]:
     """Folds changes into what is held for each prospect; returns those that lost.
+
+    What receipts say (`is_known`) is folded as well, and is never among those that lost.
 
     Args:
       held: by OutreachId; changed in place.
@@ -81,8 +87,9 @@ def gather(held: dict[int, Held], changes: Iterable[Change]) -> list[Change]:
             best[where] = change
         elif is_newer(change, other):
             best[where] = change
-            lost.append(other)
-        else:
+            if not is_known(other):
+                lost.append(other)
+        elif not is_known(change):
             lost.append(change)
     return lost
 
@@ -92,6 +99,8 @@ def settle(held: Held) -> tuple[list[Change], list[Change]]:
     winners: dict[str, Change] = {}
     lost: list[Change] = []
     for change in held.values():
+        if is_known(change):
+            continue
         other = winners.setdefault(change.field, change)
         if other is change:
             continue
@@ -100,6 +109,23 @@ def settle(held: Held) -> tuple[list[Change], list[Change]]:
         winners[change.field] = later
         lost.append(earlier)
     return [winners[field] for field in sorted(winners)], lost
+
+
+def remember(held: Held, known: dict[str, Known]) -> list[Change]:
+    """Brings `known` up to date with what receipts among those held say, where that is newer.
+
+    Returns:
+      Those that were.
+    """
+    newer: list[Change] = []
+    for change in held.values():
+        if not is_known(change):
+            continue
+        before = known.get(change.field)
+        if before is None or not _is_older(change, before):
+            known[change.field] = Known(change.value, change.event_time, change.sequence)
+            newer.append(change)
+    return newer
 
 
 def _place(change: Change) -> tuple[int, str]:

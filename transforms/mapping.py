@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from transforms.elements import AttributeChange, Change, MembershipChange
+from transforms.elements import FROM_RECEIPT, AttributeChange, Change, MembershipChange
 from transforms.outreach.fields import PROSPECT_FIELDS, fit
 from transforms.plan import Attribute, Audience, OutreachUser, Plan
 
@@ -109,6 +109,9 @@ class Mapping:
             )
         for attribute in attributes:
             targets = self._targets.get(attribute.source)
+            if targets is None and attribute.source.startswith(FROM_RECEIPT):
+                changes.append(self._known(attribute))
+                continue
             if targets is None:
                 unmapped += 1
                 continue
@@ -119,6 +122,22 @@ class Mapping:
     def _write(self, namespace: str | None, segment: str, status: str) -> tuple[str, str] | None:
         audience = self.audience(namespace, segment)
         return None if audience is None else (audience.field, dict(audience.values)[status])
+
+    def _known(self, attribute: AttributeChange) -> Change:
+        """What a receipt says that a field holds; see `transforms.elements.is_known`."""
+        field = attribute.source.removeprefix(FROM_RECEIPT)
+        return Change(
+            change_id=f"{attribute.arrival_id}-{attribute.outreach_id}-{field}",
+            outreach_id=attribute.outreach_id,
+            user=self.user_of(attribute.outreach_id),
+            field=field,
+            value=attribute.value,
+            segment=None,
+            namespace=None,
+            origin=attribute.source,
+            event_time=attribute.event_time,
+            sequence=attribute.sequence,
+        )
 
     def _map_attribute(
         self,

@@ -77,18 +77,18 @@ def is_same_file(one: str, other: str) -> bool:
 
     A device such as ``/dev/null`` may be named as often as one likes.
     """
-    first, second = os.path.realpath(one), os.path.realpath(other)
-    if os.path.exists(first) and not os.path.isfile(first):
+    first, second = Path(os.path.realpath(one)), Path(os.path.realpath(other))
+    if first.exists() and not first.is_file():
         return False
     if first == second:
         return True
     try:
-        return os.path.samefile(first, second)
+        return first.samefile(second)
     except OSError:
         pass
-    if first.casefold() != second.casefold():
+    if str(first).casefold() != str(second).casefold():
         return False
-    return _folds_case(Path(first).parent) and _folds_case(Path(second).parent)
+    return _folds_case(first.parent) and _folds_case(second.parent)
 
 
 def _folds_case(folder: Path) -> bool:
@@ -106,5 +106,5 @@ def _matched(patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         if pattern == "-" or not is_local(pattern):
             continue
-        found += [pattern] if os.path.exists(pattern) else glob(pattern)
+        found += [pattern] if Path(pattern).exists() else glob(pattern)  # noqa: PTH207
     return found

@@ -200,6 +200,12 @@ def _no_longer(connection: sqlite3.Connection, change: Change) -> bool:
 
 
 def _know(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> None:
+    for outcome in outcomes:
+        know(connection, outcome.changes, outcome.recorded_at)
+
+
+def know(connection: sqlite3.Connection, changes: Iterable[Change], now: int) -> None:
+    """Remembers that fields hold what these changes say, within a transaction of the caller's."""
     connection.executemany(
         "INSERT OR REPLACE INTO known (outreach_id, field, value, event_time, sequence, change_id,"
         " segment, origin, heard_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -213,9 +219,8 @@ def _know(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> None:
                 change.change_id,
                 change.segment,
                 change.origin,
-                outcome.recorded_at,
+                now,
             )
-            for outcome in outcomes
-            for change in outcome.changes
+            for change in changes
         ),
     )

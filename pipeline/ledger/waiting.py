@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.ledger.history import record
+from pipeline.ledger.history import know, record
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.store import chunks, marks
 from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome
-from transforms.fold import Held, Known, gather, settle, weigh
+from transforms.fold import Held, Known, gather, remember, settle, weigh
 
 
 @dataclass(slots=True)
@@ -44,8 +44,10 @@ def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micro
     due: list[Change] = []
     unchanged: list[Change] = []
     for outreach_id, slots in held.items():
+        fields = known.setdefault(outreach_id, {})
+        know(connection, remember(slots, fields), now)
         winners, behind = settle(slots)
-        weighed = weigh(winners, known.setdefault(outreach_id, {}))
+        weighed = weigh(winners, fields)
         lost += behind + weighed.superseded
         due += weighed.due
         unchanged += weighed.unchanged

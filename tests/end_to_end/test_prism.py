@@ -218,6 +218,8 @@ def worst_window(sandbox: Sandbox, seconds: float) -> int:
 def test_a_drained_job_defers_the_rest_and_replaying_that_finishes_the_work(
     tmp_path: Path, emulator: Emulator, channel: Channel, topics: Topics, prism: list[str]
 ) -> None:
+    # The receipts go first: they are the memory of what the job delivered, without which an older
+    # message that it had not read yet would be sent over a newer value.
     with running_sandbox(sandbox_of()) as sandbox:
         budget = {"requests": 30, "per_seconds": 1000.0, "reserve": 5}
         write_destination(
@@ -248,7 +250,9 @@ def test_a_drained_job_defers_the_rest_and_replaying_that_finishes_the_work(
         assert len(deferred) == outcomes["deferred"] > 0
         assert taken(topics.dead_letters, 0) == []
         (tmp_path / "rest.jsonl").write_text(
-            "".join(json.dumps(one) + "\n" for one in deferred) + "\n".join(left) + "\n"
+            "".join(json.dumps(one) + "\n" for one in [*receipts, *deferred])
+            + "\n".join(left)
+            + "\n"
         )
         write_destination(tmp_path, sandbox.url, NUMBERS)
         ended = replay(tmp_path, "rest.jsonl")

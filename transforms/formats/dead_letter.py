@@ -90,7 +90,7 @@ def _read_change(payload: dict[str, Any], reading: RecordContext) -> None:
     if len(fields) != 1:
         raise Refused("unknown_shape", f"attributes holds {len(fields)} fields; it must hold one")
     ((field, value),) = fields.items()
-    arrival_id = _arrival_id(payload.get("change_id"), f"-{prospect}-{field}", reading.arrival_id)
+    arrival_id = arrival_id_of(payload.get("change_id"), f"-{prospect}-{field}", reading.arrival_id)
     segment, origin = payload.get("segment"), payload.get("origin")
     # Not the field but what it was mapped from, so that a mended destination file counts.
     if segment is not None:
@@ -125,7 +125,7 @@ def _read_change(payload: dict[str, Any], reading: RecordContext) -> None:
         )
 
 
-def _arrival_id(change_id: object, suffix: str, otherwise: str) -> str:
+def arrival_id_of(change_id: object, suffix: str, otherwise: str) -> str:
     """What `change_id` began with, so that mapping gives the change its old id again."""
     if type(change_id) is str and change_id.endswith(suffix):
         return change_id.removesuffix(suffix) or otherwise

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import orjson
 
-from transforms.formats import dead_letter, flat, profile
+from transforms.formats import dead_letter, flat, profile, receipt
 from transforms.formats.context import Format, RecordContext
 from transforms.formats.csv_rows import Header, join_rows, read_header, read_row
 from transforms.formats.validation import Refused
 from transforms.text import listed, shown
 
-FORMATS: Final[tuple[Format, ...]] = (flat, profile, dead_letter)
+FORMATS: Final[tuple[Format, ...]] = (receipt, flat, profile, dead_letter)
 """In the order of asking: a record is of the first that it matches."""
 
 DEEPEST: Final = 8

@@ -18,8 +18,8 @@ from apache_beam.typehints import with_input_types
 from apache_beam.utils.windowed_value import WindowedValue
 
 from transforms.clock import steady
-from transforms.elements import Change, Outcome, Patch
-from transforms.fold import Held, gather, settle
+from transforms.elements import Change, Outcome, Patch, is_known
+from transforms.fold import Held, Known, gather, remember, settle, weigh
 from transforms.stages.counters import CoalesceCounters
 
 SHARDS = 64
@@ -116,7 +116,7 @@ class MergeBundleDoFn(beam.DoFn):
         self._held: dict[int, Held] = {}
 
     def process(self, changes: Sequence[Change]) -> Iterator[Any]:  # noqa: D102
-        self._tally.in_changes.inc(len(changes))
+        self._tally.in_changes.inc(sum(not is_known(change) for change in changes))
         yield from self._tally.superseded(gather(self._held, changes), self._clock())
 
     def finish_bundle(self) -> Iterator[WindowedValue]:  # noqa: D102
@@ -144,8 +144,15 @@ class SettleShardDoFn(beam.DoFn):
         lost: list[Change] = []
         for changes in merged:
             lost += gather(held, changes)
+        unchanged: list[Change] = []
         for best in held.values():
             winners, behind = settle(best)
             lost += behind
+            known: dict[str, Known] = {}
+            if remember(best, known):
+                winners, late, same = weigh(winners, known)
+                lost += late
+                unchanged += same
             yield from self._tally.patch(winners)
+        yield from self._tally.unchanged(unchanged, self._clock())
         yield from self._tally.superseded(lost, self._clock())

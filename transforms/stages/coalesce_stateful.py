@@ -22,8 +22,8 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Timestamp
 
 from transforms.coders import ChangeCoder, KnownCoder
-from transforms.elements import Change
-from transforms.fold import Held, Known, gather, settle, weigh
+from transforms.elements import Change, is_known
+from transforms.fold import Held, Known, gather, remember, settle, weigh
 from transforms.stages.counters import CoalesceCounters
 
 REPEATS_SECONDS = 3600.0
@@ -55,6 +55,7 @@ def release(held: Sequence[Change], known: dict[str, Known]) -> HoldResult:
     due: list[Change] = []
     unchanged: list[Change] = []
     for slots in best.values():
+        remember(slots, known)
         winners, behind = settle(slots)
         if retried:
             winners = [each._replace(retry=each.field in retried) for each in winners]
@@ -85,7 +86,9 @@ def without_repeats(
     fresh: list[Change] = []
     for change in held:
         mark = _mark(change)
-        if mark not in seen:
+        if is_known(change):
+            fresh.append(change)  # No outcome follows, however often it comes.
+        elif mark not in seen:
             seen[mark] = now
             fresh.append(change)
     return fresh, len(held) - len(fresh)
@@ -142,7 +145,8 @@ class HoldDoFn(beam.DoFn):
         window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
     ) -> None:
         _, change = keyed
-        self._tally.in_changes.inc()
+        if not is_known(change):
+            self._tally.in_changes.inc()
         if not any(True for _ in held.read()):
             hold_ends.set(Timestamp.of(self._clock() + self._hold_seconds))
             window_ends.set(GlobalWindow().max_timestamp())

@@ -13,7 +13,7 @@ from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.typehints import with_input_types
 
 from transforms.clock import micros, steady
-from transforms.elements import REJECTED, Change, Outcome
+from transforms.elements import REJECTED, Change, Outcome, is_known
 from transforms.mapping import Mapping, Plan
 from transforms.stages.parse import Arrived
 
@@ -77,8 +77,9 @@ class MapDoFn(beam.DoFn):
 
     def process(self, arrived: Arrived) -> Iterator[Any]:  # noqa: D102
         changes, misfits, unmapped = self._mapping.map(arrived.memberships, arrived.attributes)
-        self._in_changes.inc(len(changes) + len(misfits) + unmapped)
-        self._out_changes.inc(len(changes))
+        asked = sum(not is_known(change) for change in changes)
+        self._in_changes.inc(asked + len(misfits) + unmapped)
+        self._out_changes.inc(asked)
         self._out_unmapped.inc(unmapped)
         self._out_rejected.inc(len(misfits))
         for misfit in misfits:
