@@ -83,7 +83,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
         stack.enter_context(owned(path))
         ledger = stack.enter_context(closing(connect(path)))
         outputs = begin_outputs(
-            asked.receipts, asked.dead_letters, (), ledger, afresh=asked.dry_run, lasting=True
+            asked.receipts, asked.dead_letters, ledger, afresh=asked.dry_run, lasting=True
         )
         config = replace(
             engine_config(destination, Place.of(destination), progress.watch),
