@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from transforms.clock import steady
-from transforms.outreach.sender import UserProgress
+from transforms.outreach.delivery import UserProgress
 
 PLAIN_EVERY_SECONDS = 15.0
 """How often a line is printed where standard error is no terminal."""

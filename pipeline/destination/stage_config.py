@@ -12,7 +12,7 @@ from pipeline.destination.sections import BearerAuth, OAuth, User
 from transforms.budget.terms import BudgetTerms
 from transforms.mapping import Attribute, Audience, OutreachUser, Plan
 from transforms.outreach.auth import credentials as auth
-from transforms.outreach.sender import Delivery
+from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access
 from transforms.stages.coalesce import Coalesce
 

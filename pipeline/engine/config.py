@@ -11,7 +11,7 @@ from pipeline.destination.stage_config import Place, delivery_of, plan_of
 from pipeline.ledger.guard import GuardTerms
 from transforms import mapping
 from transforms.clock import steady
-from transforms.outreach.sender import Delivery
+from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access, Watch
 
 TURN_SECONDS = 5.0

@@ -11,6 +11,7 @@ import asyncio
 import shlex
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Final, NamedTuple
 
 import orjson
@@ -142,10 +143,13 @@ class _Inquiry:
                 *self._path,
             )
             return False
-        if verdict.reason == "misconfigured":
+        is_page = not _is_json_api(answer.reply.body)
+        if verdict.reason == "misconfigured" and not (
+            is_page and verdict.status == HTTPStatus.NOT_FOUND
+        ):
             self._findings.error(f"{verdict.detail}; {verdict.remedy}", "outreach", "base_url")
             return False
-        if not _is_json_api(answer.reply.body):
+        if is_page:
             self._findings.error(
                 f"does not answer as Outreach's API does ({answer.reply.status} to GET"
                 f" {TYPES_PATH}); check the address",

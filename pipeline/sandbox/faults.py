@@ -12,9 +12,17 @@ from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from typing import Annotated, Final
 
+import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.sandbox.responses import ApiResponse, bad_gateway, internal_error, maintenance
+from pipeline.sandbox.responses import (
+    ApiRequest,
+    ApiResponse,
+    bad_gateway,
+    internal_error,
+    login_page,
+    maintenance,
+)
 
 Rate = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
@@ -27,6 +35,9 @@ API_FAULTS: Final[Mapping[str, str]] = {
     "reset_after": "Connection reset after the write",
     "timeout": "Written, but never answered",
     "slow": "Written, and answered late",
+    "login_page": "A proxy's login page, with 200",
+    "field_dropped": "200, but a field is not kept",
+    "value_cut": "200, but a value is cut short",
     "unauthorized": "401 once, though the token is good",
     "expire_token": "The access token expires",
     "revoke_token": "The user disconnects: all tokens end",
@@ -58,6 +69,9 @@ class FaultSettings(BaseModel):
     reset_after: Rate = 0
     timeout: Rate = 0
     slow: Rate = 0
+    login_page: Rate = 0
+    field_dropped: Rate = 0
+    value_cut: Rate = 0
     unauthorized: Rate = 0
     expire_token: Rate = 0
     revoke_token: Rate = 0
@@ -149,10 +163,29 @@ def answer_instead(fault: str, settings: FaultSettings, now: float) -> ApiRespon
             return bad_gateway()
         case "error_503":
             return maintenance(now + settings.maintenance_seconds)
+        case "login_page":
+            return login_page()
         case "reset_before":
             return ApiResponse(0, fate="reset")
         case _:
             return None
+
+
+def altered(asked: ApiRequest, fault: str) -> ApiRequest:
+    """The request as it is worked on: less of its first attribute, where the fault is that."""
+    if asked.method != "PATCH" or fault not in {"field_dropped", "value_cut"}:
+        return asked
+    try:
+        document = orjson.loads(asked.body)
+        attributes = document["data"]["attributes"]
+        name, value = next(iter(attributes.items()))
+    except (ValueError, LookupError, TypeError, AttributeError, StopIteration):
+        return asked
+    if fault == "field_dropped":
+        del attributes[name]
+    elif isinstance(value, str):
+        attributes[name] = value[: len(value) // 2]
+    return asked._replace(body=orjson.dumps(document))
 
 
 def marred(answer: ApiResponse, fault: str, settings: FaultSettings) -> ApiResponse:
@@ -162,5 +195,7 @@ def marred(answer: ApiResponse, fault: str, settings: FaultSettings) -> ApiRespo
             return answer._replace(fate="reset")
         case "timeout":
             return answer._replace(fate="silence", delay_seconds=settings.timeout_seconds)
-        case _:
+        case "slow":
             return answer._replace(delay_seconds=settings.slow_seconds)
+        case _:
+            return answer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pipeline.sandbox.api.resources import Resources
 from pipeline.sandbox.auth.oauth import OAuth
 from pipeline.sandbox.auth.tokens import TokenGrant, TokenRegistry
-from pipeline.sandbox.faults import BEFORE_BUDGET, Faults, answer_instead, marred
+from pipeline.sandbox.faults import BEFORE_BUDGET, Faults, altered, answer_instead, marred
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.rate_limit import Allowance, headers, too_many
 from pipeline.sandbox.request_log import LoggedRequest, RequestLog
@@ -117,7 +117,7 @@ class ApiMiddleware:
         instead = answer_instead(fault, faults.settings, now)
         if instead is not None:
             return instead
-        answer = self._resources.answer(asked, grant, exchange, now)
+        answer = self._resources.answer(altered(asked, fault), grant, exchange, now)
         return marred(answer, fault, faults.settings)
 
     def _strike(self, fault: str, exchange: LoggedRequest) -> None:

@@ -69,6 +69,12 @@ def plain(status: int, text: str) -> ApiResponse:
     return ApiResponse(status, text.encode(), {"Content-Type": "text/plain; charset=utf-8"})
 
 
+def login_page() -> ApiResponse:
+    """What a proxy answers to everything until somebody has signed in."""
+    page = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>Sign in</body></html>"
+    return ApiResponse(200, page.encode(), {"Content-Type": "text/html; charset=utf-8"})
+
+
 def error(kind: str, title: str, detail: str, pointer: str | None = None) -> dict[str, object]:
     """One member of ``errors``."""
     member: dict[str, object] = {"id": kind, "title": title, "detail": detail}

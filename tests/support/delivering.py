@@ -22,7 +22,8 @@ from transforms.elements import Outcome, Patch
 from transforms.errors import CredentialError
 from transforms.outreach.auth.credentials import Credential
 from transforms.outreach.client import OutreachClient, Timeouts
-from transforms.outreach.sender import Delivery, Sender, UserProgress
+from transforms.outreach.delivery import Delivery, UserProgress
+from transforms.outreach.sender import Sender
 
 AMPLE = BudgetTerms(100_000, 3600.0, 0)
 
@@ -160,6 +161,8 @@ class Asked:
     beside: int
 
 
+ECHO = "what was written"
+
 Answer = tuple[int, Mapping[str, str], object] | None
 """Status, headers and body (JSON, or text); None to hang up without an answer."""
 
@@ -196,6 +199,8 @@ class Table:
                 request.transport.abort()
             return web.Response()
         status, headers, content = answer
+        if content == ECHO:
+            content = {"data": {"type": "prospect", **data} if asked.prospect else []}
         text = content if isinstance(content, str) else json.dumps(content)
         return web.Response(status=status, headers=headers, text=text)
 
@@ -229,7 +234,8 @@ def error(kind: str, detail: str = "so it is", pointer: str | None = None) -> di
     return {"errors": [member]}
 
 
-OK: Answer = (200, {}, {"data": {}})
+OK: Answer = (200, {}, ECHO)
+"""The prospect that was written, with what was written; a list of nobody where it was read."""
 
 
 def values(sandbox: Sandbox, field_name: str = "custom4") -> dict[int, object]:

@@ -40,7 +40,10 @@ class Outcomes:
         """The request that carried `work.changes` was answered, or met trouble."""
         match verdict.fate:
             case Fate.ACCEPTED:
-                self._end(DELIVERED, work.changes, verdict, now)
+                kept = [change for change in work.changes if change.field not in verdict.fields]
+                lost = [change for change in work.changes if change.field in verdict.fields]
+                self._end(DELIVERED, kept, verdict, now)
+                self._end(REJECTED, lost, verdict, now)
                 self._proceed(work, now)
             case Fate.REFUSED:
                 self._end(REJECTED, work.all_changes(), verdict, now)

@@ -19,6 +19,7 @@ from math import isfinite
 from typing import Final
 
 from transforms.budget.rate_limits import RateLimits
+from transforms.errors import CredentialError
 from transforms.outreach.error_body import ErrorBody, read_error_body
 from transforms.times import parse_time
 
@@ -77,6 +78,10 @@ class Classification:
     scope: str | None = None
     remedy: str = ""
 
+    def problem_of(self, user: str) -> CredentialError:
+        """What a PAUSE is to whoever has to mend it."""
+        return CredentialError(user, self.detail, self.remedy)
+
 
 _ACCEPTED: Final = {
     status: Classification(Fate.ACCEPTED, status=status) for status in range(200, 300)
@@ -131,9 +136,7 @@ def classify(  # noqa: PLR0911 - one return a fate reads like the table it is
             Fate.FIELD_REFUSED, "field_refused", detail, status, fields=said.fields
         )
     if status in _OF_THIS_PROSPECT:
-        if not said.is_outreachs:
-            detail += " (not in the words of Outreach's API: is outreach.base_url right?)"
-        return Classification(Fate.REFUSED, _OF_THIS_PROSPECT[HTTPStatus(status)], detail, status)
+        return _classify_of_prospect(HTTPStatus(status), said, detail)
     announced = "scheduledServerMaintenance" in said.ids
     # Every answer carries X-RateLimit-Reset; only on a 429 is it what to wait for.
     retry_at = read_retry_at(headers, body if announced else b"", now, by_reset=False)
@@ -150,6 +153,16 @@ def without(verdict: Classification, token: str) -> Classification:
     if not token or token not in verdict.detail:
         return verdict
     return replace(verdict, detail=verdict.detail.replace(token, "***"))
+
+
+def _classify_of_prospect(status: HTTPStatus, said: ErrorBody, detail: str) -> Classification:
+    if not said.is_outreachs:
+        detail += " (not in the words of Outreach's API: is outreach.base_url right?)"
+    is_missing = status == HTTPStatus.NOT_FOUND
+    if is_missing and ("routeNotFound" in said.ids or said.is_page):
+        remedy = "check outreach.base_url: nothing at that address knows prospects"
+        return Classification(Fate.PAUSE, "misconfigured", f"404: {detail}", status, remedy=remedy)
+    return Classification(Fate.REFUSED, _OF_THIS_PROSPECT[status], detail, status.value)
 
 
 def _classify_forbidden(said: ErrorBody, detail: str) -> Classification:

@@ -22,11 +22,10 @@ from transforms.outreach.backoff import CircuitBreaker
 from transforms.outreach.client import OutreachClient, Reply
 from transforms.outreach.delivery import Delivery, UserProgress
 from transforms.outreach.outcomes import Outcomes
+from transforms.outreach.proof import classify_read, classify_write, is_elsewhere
 from transforms.outreach.read_before_write import ReadBeforeWrite, read_values
-from transforms.outreach.responses import Classification, Fate, classify, read_limits, without
+from transforms.outreach.responses import Classification, Fate, read_limits, without
 from transforms.outreach.send_queue import SendQueue, Work
-
-__all__ = ["Delivery", "Sender", "UserProgress"]
 
 _log = logging.getLogger(__name__)
 
@@ -108,10 +107,7 @@ class Sender:
         self._news.set()
 
     def abandon(self) -> None:
-        """Stops, and awaits no answer any more: `deliver` ends and leaves what is in flight too.
-
-        That may have been carried out all the same, as after any answer that is lost.
-        """
+        """Stops and awaits no answer: what is in flight is left, and may have been carried out."""
         self.stop()
         self._abandoned = True
         for worker in self._workers:
@@ -201,8 +197,7 @@ class Sender:
         return None
 
     def _goes_alone(self, now: float) -> bool:
-        # What others spent shows only in an answer, and so does whether a fresh token is good;
-        # a server in trouble is not helped by more.
+        # Only an answer shows what others spent, or that a fresh token is good; trouble needs calm.
         return (
             self._budget.needs_probe(now) or self._access_token.unproven or self._breaker.exhausted
         )
@@ -230,24 +225,30 @@ class Sender:
             self._throttled_seconds += self._clock() - began
 
     async def _send(self, work: Work, token: str) -> None:
-        attributes = ",".join(f'"{change.field}":{change.value}' for change in work.changes)
         verdict, _ = await self._ask(
-            self._client.patch_prospect(work.outreach_id, f"{{{attributes}}}", token), token
+            self._client.patch_prospect(work.outreach_id, work.attributes, token),
+            token,
+            lambda reply, now: classify_write(reply, work.outreach_id, work.changes, now),
         )
         if verdict.fate is Fate.PAUSE:
-            self._pause(CredentialError(self._user, verdict.detail, verdict.remedy))
+            self._pause(verdict.problem_of(self._user))
         self._outcomes.written(work, verdict, self._clock())
 
     async def _read(self, chunk: list[Work], token: str) -> None:
         """Reads what prospects hold, with one request for all, and drops what is so already."""
         fields = sorted({change.field for work in chunk for change in work.changes})
         ids = [work.outreach_id for work in chunk]
-        verdict, body = await self._ask(self._client.read_prospects(ids, fields, token), token)
+        request = self._client.read_prospects(ids, fields, token)
+        verdict, body = await self._ask(request, token, classify_read)
+        if is_elsewhere(verdict):
+            self._pause(verdict.problem_of(self._user))
         values = read_values(body) if verdict.fate is Fate.ACCEPTED else {}
         spared = self._outcomes.read(chunk, verdict, values, self._clock())
         self._reading.learn(verdict, spared)
 
-    async def _ask(self, request: Awaitable[Reply], token: str) -> tuple[Classification, bytes]:
+    async def _ask(
+        self, request: Awaitable[Reply], token: str, judge: Callable[[Reply, float], Classification]
+    ) -> tuple[Classification, bytes]:
         """Awaits an answer and learns from it: the budget, the token, the server's state."""
         answers = self._budget.answers
         self._requests += 1
@@ -267,15 +268,14 @@ class Sender:
             raise
         now = self._clock()
         self._budget.learn(read_limits(reply.headers), now, answers_when_sent=answers)
-        verdict = without(classify(reply.status, reply.headers, reply.body, now), token)
+        verdict = without(judge(reply, now), token)
         match verdict.fate:
             case Fate.THROTTLED:
                 self._throttled += 1
                 self._budget.exhausted(verdict.retry_at or now, now)
-            case Fate.MAINTENANCE:
-                self._breaker.refrain(verdict.detail, now, verdict.retry_at)
-            case Fate.TROUBLE:
-                self._breaker.meet(verdict.detail, now, verdict.retry_at)
+            case Fate.MAINTENANCE | Fate.TROUBLE:
+                heed = self._breaker.meet if verdict.fate is Fate.TROUBLE else self._breaker.refrain
+                heed(verdict.detail, now, verdict.retry_at)
             case Fate.UNAUTHENTICATED:
                 await self._heeding(self._access_token.refused(token, verdict.detail, now))
             case _:
@@ -284,7 +284,7 @@ class Sender:
         return verdict, reply.body
 
     async def _heeding(self, asked: Awaitable[str | None]) -> str | None:
-        """What the badge answers; None where there is no token, and then nothing is sent."""
+        """Returns the token; None where there is none, and then nothing is sent."""
         try:
             return await asked
         except CredentialError as problem:

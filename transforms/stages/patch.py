@@ -26,7 +26,7 @@ from transforms.clock import micros, steady
 from transforms.coders import register
 from transforms.elements import DELIVERED, Outcome, Patch
 from transforms.outreach.base_url import checked_base_url
-from transforms.outreach.sender import Delivery
+from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access, SenderPool, Watch
 from transforms.stages.counters import PatchCounters, deferred
 from transforms.stages.patch_stateful import PaceDoFn

@@ -36,8 +36,8 @@ from transforms.budget.shards import key_of
 from transforms.coders import PatchCoder
 from transforms.elements import Outcome, Patch
 from transforms.outreach.backoff import PAUSED_SECONDS
+from transforms.outreach.delivery import Delivery
 from transforms.outreach.send_queue import SendQueue
-from transforms.outreach.sender import Delivery
 from transforms.outreach.sender_pool import Access, SenderPool
 from transforms.stages.counters import PatchCounters, deferred, superseded
 

@@ -17,7 +17,7 @@ from tests.end_to_end.test_replay import NUMBERS, line
 from tests.support.program import command, environment, write_destination, write_lines
 from transforms.clock import steady
 from transforms.errors import CredentialError
-from transforms.outreach.sender import UserProgress
+from transforms.outreach.delivery import UserProgress
 
 
 def standing(

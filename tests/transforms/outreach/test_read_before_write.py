@@ -148,13 +148,18 @@ def test_a_reading_that_met_trouble_is_not_insisted_on() -> None:
     assert Counter(bool(each.prospect) for each in table.asked) == {True: 400, False: 2}
 
 
-def test_a_list_in_another_shape_spares_nothing_and_loses_nothing() -> None:
-    table = Table(lambda _, __: (200, {}, "<html>all is well</html>"))
+@pytest.mark.parametrize(
+    "body",
+    ["<html>please sign in</html>", '{"data": [{"id"', "[]", '{"data": {"type": "prospect"}}'],
+)
+def test_a_read_that_is_answered_with_no_list_pauses_the_user_and_keeps_the_work(body: str) -> None:
+    table = Table(lambda _, __: (200, {}, body))
 
     sent = deliver_to(table, patches(range(1, 121)))
 
-    assert sent.tally == {"delivered": 120}
-    assert len(table.asked) == 121
+    assert sent.tally == {}
+    assert len(table.asked) == 1
+    assert sent.sender.paused is not None
 
 
 @pytest.mark.parametrize("status", [400, 404, 422])

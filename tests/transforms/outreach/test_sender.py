@@ -43,7 +43,8 @@ from transforms.elements import Outcome, Patch
 from transforms.errors import Trouble
 from transforms.outreach import backoff
 from transforms.outreach.client import Timeouts
-from transforms.outreach.sender import Delivery, Sender
+from transforms.outreach.delivery import Delivery
+from transforms.outreach.sender import Sender
 
 pytestmark = pytest.mark.real
 
