@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -28,6 +29,12 @@ change this tool can meet.
 """
 
 _NUMBER: Final = re.compile(r"([0-9]{1,16})(?:\.([0-9]{1,9}))?", re.ASCII)
+_SCIENTIFIC: Final = re.compile(r"[0-9](?:\.[0-9]{1,16})?[eE]\+?[0-9]{1,2}", re.ASCII)
+"""As BigQuery's REST answers write seconds: ``1.767323045E9``."""
+_ZONE_APART: Final = re.compile(
+    r"([0-9-]{10}[T ][0-9:.]{8,20}) (UTC|Z|[+-][0-9]{2}:?[0-9]{2})", re.IGNORECASE
+)
+"""As BigQuery's exports and Snowflake write it: ``2026-01-02 03:04:05.000 UTC``."""
 _LEAP_SECOND: Final = re.compile(r"(.{10}.[0-9]{2}:[0-9]{2}):60(.*)", re.DOTALL)
 
 _MINUTES: Final = tuple(f"{m // 60:02}:{m % 60:02}:" for m in range(1440))
@@ -42,7 +49,8 @@ def parse_time(value: object) -> int:
       value: an RFC 3339 date-time (``Z`` or an offset, with or without its colon; a
         blank or a lower-case ``t`` for the ``T``; any number of decimals, those beyond
         the microsecond cut off), or a number of seconds, milliseconds or microseconds
-        since the epoch, told apart by their size, as a number or a string of digits.
+        since the epoch, told apart by their size, as a number or a string of digits (also
+        ``1.767323045E9``). A zone may stand apart, as ``UTC``, ``Z`` or an offset.
         A date-time without a zone is taken as UTC.
 
     Returns:
@@ -112,6 +120,12 @@ def _parse_unusual(value: str) -> int:
             unit = _unit(int(whole))
             micros += int(decimals) * unit // 10 ** len(decimals)
         return micros
+    scientific = _SCIENTIFIC.fullmatch(value)
+    if scientific is not None:
+        return parse_time(f"{Decimal(value):f}")
+    zoned = _ZONE_APART.fullmatch(value)
+    if zoned is not None:
+        return parse_time(f"{zoned[1]}{'Z' if zoned[2].upper() in ('UTC', 'Z') else zoned[2]}")
     if value[-1:] == "z":
         return parse_time(value[:-1] + "Z")
     leap = _LEAP_SECOND.fullmatch(value)

@@ -98,8 +98,8 @@ def spellings(name: str) -> list[str]:
 class BeamCommand(click.Command):
     """A command that hands the flags it does not know to Beam, in ``ctx.obj``.
 
-    A flag that neither this command nor Beam knows goes to Beam too, since runners have flags
-    of their own; but one that looks like a slip of one of ours is refused.
+    A flag that neither this command nor any of Beam's option classes knows is refused, for Beam
+    ignores what it does not know. After ``--`` all flags go to Beam: a runner may have its own.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -122,7 +122,8 @@ class BeamCommand(click.Command):
             word = rest.pop(0)
             name, is_joined, _ = word.partition("=")
             if word == "--":
-                ours += [word, *rest]
+                beam += [each for each in rest if each.startswith("--")]
+                ours += [word, *(each for each in rest if not each.startswith("--"))]
                 break
             if not word.startswith("--"):
                 ours.append(word)
@@ -139,14 +140,17 @@ class BeamCommand(click.Command):
 
     @staticmethod
     def _beam_takes_value(ctx: click.Context, name: str, ours: dict[str, bool]) -> bool:
-        """Whether Beam's flag takes a value; an unknown one does, if one follows."""
+        """Whether Beam's flag takes a value; fails for one that Beam does not know."""
         known = beam_flags()
         if name in known:
             return known[name]
-        near = difflib.get_close_matches(name, ours, n=1, cutoff=0.8)
-        if near:
-            raise click.NoSuchOption(name, possibilities=near, ctx=ctx)
-        return True
+        near = difflib.get_close_matches(name, [*ours, *known], n=1)
+        instead = f"did you mean {near[0]}?" if near else "see --help."
+        raise click.UsageError(
+            f"No such flag: {name}; {instead} Neither this command nor Beam knows it. Write it"
+            " after `--` if it is a runner's own.",
+            ctx=ctx,
+        )
 
 
 def beam_flags() -> dict[str, bool]:

@@ -20,6 +20,7 @@ from pipeline.summary import Counts
 from tests.support.program import ROOT, run
 from transforms.elements import DEFERRED, DELIVERED, OUTCOMES, Change, Outcome
 from transforms.fold import gather, settle
+from transforms.outreach.proof import NOT_KEPT
 from transforms.outreach.responses import Fate, classify
 from transforms.stages.parse import Parsed, parse
 from transforms.stages.receipts import dead_letter_line, dead_letters, receipts
@@ -130,8 +131,8 @@ def reasons() -> Iterator[tuple[str, str]]:
         verdict = classify(status, {}, body, 0.0)
         if verdict.fate in (Fate.REFUSED, Fate.FIELD_REFUSED, Fate.TROUBLE):
             yield "deliver", verdict.reason
-    # Of `transforms.stages.map`, and of a drain.
-    yield from (("deliver", reason) for reason in ("value_invalid", DEFERRED))
+    # Of `transforms.stages.map`, of a drain, and of a 2xx that proves nothing.
+    yield from (("deliver", reason) for reason in ("value_invalid", DEFERRED, NOT_KEPT))
 
 
 def test_every_reason_of_a_dead_letter_is_explained() -> None:

@@ -5,6 +5,7 @@ Each function returns what it read or raises `Refused`, which costs only the par
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import orjson
@@ -17,6 +18,7 @@ _STATUSES: Final = {status: status for status in STATUSES}
 _IDS_BELOW: Final = 2**63
 _EXACT_BELOW: Final = 2**53
 _LONGEST_ID: Final = 40
+_ID: Final = re.compile(r"\s*[0-9]+(?:\.0+)?\s*", re.ASCII)
 _LONGEST_STATUS: Final = 40
 
 
@@ -37,11 +39,14 @@ class Refused(Exception):  # noqa: N818 - a verdict on what arrived, not a fault
 def read_outreach_id(value: object) -> int:
     """An OutreachId: a positive integer below 2**63, as a number or a string of digits.
 
+    A string may have blanks around it and end in ``.0``, as spreadsheets and pandas write a column
+    of integers that has gaps.
+
     Raises:
       Refused: ``identity_invalid``.
     """
-    if type(value) is str and len(value) <= _LONGEST_ID and value.isascii() and value.isdigit():
-        number: object = int(value)
+    if type(value) is str and len(value) <= _LONGEST_ID and _ID.fullmatch(value):
+        number: object = int(value.strip().partition(".")[0])
     elif type(value) is float and value.is_integer() and value < _EXACT_BELOW:
         number = int(value)  # as exporters write a column of integers that has gaps
     else:
@@ -69,14 +74,14 @@ def read_segment(value: object) -> str:
 
 
 def read_status(value: object) -> str:
-    """A membership's status, exactly as it must be written.
+    """A membership's status, whatever its capitals and the blanks around it.
 
     Raises:
       Refused: ``status_unknown``.
     """
     mend = ""
     if type(value) is str:
-        status = _STATUSES.get(value)
+        status = _STATUSES.get(value) or _STATUSES.get(value[:_LONGEST_STATUS].strip().lower())
         if status is not None:
             return status
         mend = did_you_mean(value[:_LONGEST_STATUS], STATUSES)

@@ -140,7 +140,7 @@ def test_a_profile_without_an_id_is_refused_and_says_what_is_there(identities: o
         "",
         "12a",
         "+5",
-        " 5",
+        "5 5",
         "1_0",
         "٣",
         "9" * 5000,
@@ -159,7 +159,7 @@ def test_an_id_that_is_no_outreach_id_costs_only_itself(bad: object) -> None:
 @pytest.mark.parametrize(
     ("bad", "reason"),
     [
-        ({"status": "Realized"}, "status_unknown"),
+        ({"status": "Realised"}, "status_unknown"),
         ({"status": None}, "status_unknown"),
         ({"status": []}, "status_unknown"),
         ({}, "status_unknown"),
@@ -178,7 +178,7 @@ def test_a_bad_membership_costs_only_itself(bad: object, reason: str) -> None:
 
 
 def test_the_nearest_status_is_named() -> None:
-    parsed = read(profile(segmentMembership={"ups": {"a": {"status": "EXITED"}}}))
+    parsed = read(profile(segmentMembership={"ups": {"a": {"status": "exitted"}}}))
     assert "did you mean 'exited'?" in refusal(parsed).detail
 
 

@@ -166,10 +166,10 @@ def test_trouble_without_end_makes_a_bounded_number_of_dead_letters() -> None:
 
 
 def test_a_refused_line_mended_at_its_source_keeps_its_arrival_id() -> None:
-    bad = b'{"outreach_id": 1, "segment": "s", "status": "Realized"}'
+    bad = b'{"outreach_id": 1, "segment": "s", "status": "Realised"}'
     (letter,) = read(bad).dead_letters
-    mended = dead_letter_line(letter).replace(b"Realized", b"realized")
-    assert arrival_ids(read(mended)) == arrival_ids(read(bad.replace(b"Realized", b"realized")))
+    mended = dead_letter_line(letter).replace(b"Realised", b"realized")
+    assert arrival_ids(read(mended)) == arrival_ids(read(bad.replace(b"Realised", b"realized")))
 
 
 def test_a_deferred_change_is_the_same_change_when_its_dead_letter_is_replayed() -> None:
