@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,10 @@ from tests.support.prism import prism
 from tests.support.pubsub_emulator import channel, emulator
 
 __all__ = ["channel", "emulator", "prism"]
+
+# Started in the background of a script, we inherit that Ctrl-C is ignored, and so would every
+# process that a test starts; a handler of our own is undone when they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _STARTS = {"subprocess.Popen", "os.posix_spawn", "os.fork", "socket.bind"}
 _quick: list[str] = []
