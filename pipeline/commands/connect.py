@@ -7,10 +7,10 @@ import os
 from collections.abc import Mapping
 
 import click
-from rich.console import Console
 
 from pipeline.console.exit_status import failing_plainly
 from pipeline.console.flags import flag
+from pipeline.console.screen import Screen
 from pipeline.destination.error_text import RefusalError
 from pipeline.destination.file import Destination, DestinationError, load_destination
 from pipeline.destination.sections import BearerAuth, OAuth
@@ -80,7 +80,7 @@ def connect_command(
     """
     if port is not None and redirect_uri is not None:
         raise click.UsageError("--port and --redirect_uri each name a redirect URI; give one.")
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Screen(stderr=True)
     with failing_plainly(console):
         plan = load_destination(destination)
         settings = oauth_of(plan, user, os.environ)

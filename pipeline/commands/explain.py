@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 import orjson
-from rich.console import Console
 
 from pipeline.console.exit_status import DONE, failing_plainly
 from pipeline.console.flags import PROSPECT, flag
 from pipeline.console.formatting import duration
+from pipeline.console.screen import Screen
 from pipeline.ledger.queries.prospect import EndedChange, FieldHistory, WaitingChange, read_past
 from pipeline.ledger.queries.snapshot_reader import audience_names
 from pipeline.ledger.store import looked_at
@@ -32,7 +32,7 @@ def explain_command(outreach_id: int, ledger: str, json: bool) -> None:
     For each field: its value, the change that set it, when that was sent and answered, what
     waits, and what became of all other changes, newest first. It only reads the ledger.
     """
-    with failing_plainly(Console(stderr=True, highlight=False, soft_wrap=True)):
+    with failing_plainly(Screen(stderr=True)):
         with looked_at(ledger) as connection:
             fields = read_past(connection, outreach_id)
             names = audience_names(connection)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from pipeline.console.exit_status import DONE, FAILED, failing_plainly
 from pipeline.console.flags import PROSPECT, flag
+from pipeline.console.screen import Screen
 from pipeline.io.targets import earlier_files, is_local
 from pipeline.ledger.erasure import TABLES, forget, is_pending, messages_to_come, scrub
 from pipeline.ledger.outbox import output_targets
@@ -32,7 +32,7 @@ def forget_command(outreach_id: int, ledger: str) -> None:
     again when it has ended. Files of receipts and dead letters, backups, and Outreach itself
     are other places; this says which files the ledger knows of.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Screen(stderr=True)
     with failing_plainly(console):
         running = owner(ledger) is not None
         if running:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import click
-from rich.console import Console
 
 from pipeline.console.exit_status import DONE, failing_plainly
 from pipeline.console.flags import flag
+from pipeline.console.screen import Screen
 from pipeline.ledger.guard import holds, release
 from pipeline.ledger.store import amended, transaction
 from transforms.clock import micros
@@ -27,7 +27,7 @@ def release_command(segment: str, ledger: str) -> None:
     empty like this, and at least for one window (`guard.window_minutes`). A job that runs need
     not be stopped.
     """
-    with failing_plainly(Console(stderr=True, highlight=False, soft_wrap=True)):
+    with failing_plainly(Screen(stderr=True)):
         click.echo(let_go(segment, ledger))
     raise SystemExit(DONE)
 

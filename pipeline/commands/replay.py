@@ -11,11 +11,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
+from rich.markup import escape
 
 from pipeline.console import logs
 from pipeline.console.exit_status import DEAD_LETTERS, DONE, FAILED, WRONG, failing_plainly
 from pipeline.console.flags import BeamCommand, flag
+from pipeline.console.screen import Screen
 from pipeline.destination.file import load_destination
 from pipeline.io.paths import check_paths
 from pipeline.io.scratch import command_again, scratch
@@ -54,7 +55,7 @@ def replay_command(
     FILE may be a path, a glob, `-` for standard input, or anything Beam's FileSystems read.
     Flags that are not listed here go to Beam.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Screen(stderr=True)
     logs.configure(console)
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.
@@ -112,7 +113,8 @@ def replay_command(
             except Exception:
                 made.kept = through_ledger and ledger is None and has_receipts(made.ledger)
                 if made.kept:
-                    console.print(f"what was done is in {made.ledger}; to go on with it:\n{again}")
+                    said = f"what was done is in {made.ledger}; to go on with it:\n{again}"
+                    console.print(escape(said))
                 raise
             if finished.interrupted or finished.kept:
                 made.kept = ledger is None and through_ledger

@@ -14,6 +14,7 @@ from rich.console import Console
 from pipeline.console import logs
 from pipeline.console.exit_status import DEAD_LETTERS, DONE, failing_plainly
 from pipeline.console.flags import BeamCommand, flag
+from pipeline.console.screen import Screen
 from pipeline.destination.file import Destination, load_destination
 from pipeline.io.paths import check_paths
 from pipeline.io.targets import check_output
@@ -78,7 +79,7 @@ def run_command(
     With --runner it is a streaming job of that runner's, which keeps the state. Flags that are
     not listed here go to Beam.
     """
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Screen(stderr=True)
     logs.configure(console)
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import click
 import orjson
-from rich.console import Console
 from rich.live import Live
 
 from pipeline.console.exit_status import DONE, failing_plainly
 from pipeline.console.flags import flag
+from pipeline.console.screen import Screen
 from pipeline.ledger.queries.snapshot_reader import read_snapshot
 from pipeline.ledger.store import looked_at, owner
 from pipeline.monitoring.status_view import StatusData, as_json, page
@@ -34,7 +34,7 @@ def status_command(ledger: str, json: bool, watch: bool) -> None:
     What waits by audience and user, each user's budget, when nothing will wait any more, the
     last hour's outcomes and the last errors. It only reads the ledger, whoever works on it.
     """
-    with failing_plainly(Console(stderr=True, highlight=False, soft_wrap=True)):
+    with failing_plainly(Screen(stderr=True)):
         try:
             with looked_at(ledger) as connection:
                 show(ledger, connection, json=json, watch=watch)
@@ -51,7 +51,7 @@ def show(ledger: str, connection: sqlite3.Connection, *, json: bool, watch: bool
 
     Where it is watched and standard output is no terminal, one after the other is printed.
     """
-    console = Console(highlight=False)
+    console = Screen()
 
     file = Path(ledger).resolve()
     log = file.with_name(f"{file.name}-wal")

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 
 import click
-from rich.console import Console
 
 from pipeline.console import logs
 from pipeline.console.exit_status import WRONG, failing_plainly
 from pipeline.console.flags import flag
+from pipeline.console.screen import Screen
 from pipeline.destination.file import DestinationError, destination_schema, load_destination
 from pipeline.io.scratch import scratch
 from pipeline.preflight.lint import suspicions
@@ -48,7 +48,7 @@ def validate_command(
         return
     if destination is None:
         raise click.UsageError("Missing option '--destination'.")
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    console = Screen(stderr=True)
     with failing_plainly(console):
         verdict = examine(destination)
         if live:

@@ -155,12 +155,11 @@ class BeamCommand(click.Command):
 
 def beam_flags() -> dict[str, bool]:
     """The flags that Beam itself knows, and whether each takes a value."""
-    from rich.console import Console  # noqa: PLC0415 - slow to import, rarely needed
-
-    from pipeline.console import logs  # noqa: PLC0415 - as above
+    from pipeline.console import logs  # noqa: PLC0415 - slow to import, rarely needed
+    from pipeline.console.screen import Screen  # noqa: PLC0415 - as above
 
     # Beam logs while it is imported.
-    logs.configure(Console(stderr=True, highlight=False, soft_wrap=True))
+    logs.configure(Screen(stderr=True))
     from apache_beam.options.pipeline_options import PipelineOptions  # noqa: PLC0415 - slow
 
     parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 
 from transforms.clock import steady
@@ -149,7 +150,7 @@ def shown(console: Console, current: Board) -> Iterator[None]:
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             console=console,
             transient=True,
         )
@@ -165,7 +166,7 @@ def shown(console: Console, current: Board) -> Iterator[None]:
         def show() -> None:
             while not ended.wait(PLAIN_EVERY_SECONDS):
                 done, total = current.prospects
-                console.print(f"{done:,} of {total:,} prospects; {current.describe()}")
+                console.print(f"{done:,} of {total:,} prospects; {escape(current.describe())}")
 
     thread = threading.Thread(target=show, daemon=True)
     thread.start()

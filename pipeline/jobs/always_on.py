@@ -9,6 +9,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.console import progress
 from pipeline.destination.file import Destination
@@ -115,7 +116,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
                 url = stack.enter_context(serving(*where, path, health))
                 console.print(f"metrics at {url}/metrics, health at {url}/healthz")
             subscription.open()
-            console.print(f"pulling from {asked.subscription}; Ctrl-C stops")
+            console.print(f"pulling from {escape(asked.subscription)}; Ctrl-C stops")
             if asked.dry_run:
                 console.print(
                     f"dry run: looks at {MESSAGES_UNDER_WAY:,} messages at most, and leaves them"

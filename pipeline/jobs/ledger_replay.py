@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.console import progress
 from pipeline.destination.file import Destination
@@ -71,7 +72,7 @@ def replay_durably(
         try:
             resumed = replayed.begin(ledger, began)
             if resumed:
-                console.print(f"going on with the replay that {asked.ledger} knows of")
+                console.print(f"going on with the replay that {escape(str(asked.ledger))} knows of")
             outputs = begin_outputs(
                 asked.receipts,
                 asked.dead_letters,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
@@ -131,9 +132,9 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
     with failing_as_ours(unharmed):
         result = pipeline.run()
     if is_dataflow(options) or not has_workers_here(options):
-        console.print(started(result))
+        console.print(escape(started(result)))
         return None
-    console.print(f"pulling from {asked.subscription}; Ctrl-C drains and stops")
+    console.print(f"pulling from {escape(asked.subscription)}; Ctrl-C drains and stops")
     with (
         draining(
             DRAIN.shut,
