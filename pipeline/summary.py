@@ -80,6 +80,7 @@ class Counts:
             "records": self["parse/in-records"],
             "unreadable": self["parse/out-dead-letters"],
             "unmapped": self["map/out-unmapped"],
+            "skewed": self["parse/out-skewed"],
             # A message that was delivered twice holds the changes that it held the first time.
             "changes": self["map/out-changes"]
             + self["map/out-rejected"]
@@ -110,7 +111,7 @@ def ledger_summary(
     return _summary(totals, waiting, seconds)
 
 
-_COUNTED = ("records", "unreadable", "unmapped", "changes", "requests", "throttled")
+_COUNTED = ("records", "unreadable", "unmapped", "skewed", "changes", "requests", "throttled")
 
 
 def _summary(totals: Mapping[str, int], kept: int, seconds: float) -> dict[str, Any]:
@@ -125,4 +126,6 @@ def _summary(totals: Mapping[str, int], kept: int, seconds: float) -> dict[str, 
     if kept:
         # Whoever reads it may rely on it: these changes are those that have an outcome.
         summary |= {"changes": ended, "kept": kept}
+    if totals["skewed"]:
+        summary["skewed"] = totals["skewed"]
     return {**summary, "seconds": round(seconds, 3)}

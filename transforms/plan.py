@@ -101,6 +101,7 @@ class Plan:
       audiences: no two on one field.
       attributes: no two on one field, none on an audience's.
       users: at least one.
+      clock_skew: microseconds by which a source's clock may be ahead of ours.
 
     Raises:
       ValueError: it contradicts itself, or names a field that a prospect has not.
@@ -110,6 +111,7 @@ class Plan:
     audiences: tuple[Audience, ...]
     attributes: tuple[Attribute, ...]
     users: tuple[OutreachUser, ...]
+    clock_skew: int = 10 * 60 * 1_000_000
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))

@@ -239,6 +239,14 @@ class Delivery(Section):
         description="Hours of server trouble after which a change becomes a dead letter.",
         examples=[24],
     )
+    clock_skew_minutes: float = Field(
+        10,
+        ge=0,
+        le=5_256_000,
+        description="Minutes by which a source's clock may be ahead; a later time counts as the"
+        " time of arrival.",
+        examples=[10],
+    )
     lanes: int = Field(
         1,
         ge=1,

@@ -43,6 +43,7 @@ def plan_of(destination: Destination) -> Plan:
             OutreachUser(user.name, terms.allowance / terms.per_seconds)
             for user, terms in ((user, budget_of(user)) for user in destination.users)
         ),
+        clock_skew=round(destination.delivery.clock_skew_minutes * 60e6),
     )
 
 

@@ -118,6 +118,7 @@ class Scheduler:
                     "records": counts["parse/in-records"],
                     "unreadable": counts["parse/out-dead-letters"],
                     "unmapped": counts["map/out-unmapped"],
+                    "skewed": counts["parse/out-skewed"],
                     "changes": counts["map/out-changes"] + counts["map/out-rejected"],
                 },
             )

@@ -36,6 +36,14 @@ class ReportRequest(Protocol):
         """Path or topic."""
 
 
+_OF_RECORDS = {
+    "unreadable": "dead letters of records that could not be read",
+    "unmapped": "in segments of no audience here",
+    "skewed": "times in the future; they count as those of arrival",
+}
+"""What is told of records, where there is any."""
+
+
 def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
     """Prints the outcomes, the reasons of dead letters, and where everything was put."""
     summary = finished.summary
@@ -44,8 +52,8 @@ def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
     table.add_column()
     table.add_column(style="dim")
     table.add_row(f"{summary['records']:,}", "records", "")
-    if summary["unmapped"]:
-        table.add_row(f"{summary['unmapped']:,}", "unmapped", "in segments of no audience here")
+    for name in filter(summary.get, _OF_RECORDS):
+        table.add_row(f"{summary[name]:,}", name, _OF_RECORDS[name])
     table.add_row(f"{summary['changes']:,}", "changes", "")
     for outcome in OUTCOMES:
         if summary[outcome]:
@@ -54,7 +62,7 @@ def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
     table.add_row(f"{summary['requests']:,}", "requests", _pace(summary))
     console.print(table)
     for reason, count in finished.reasons.items():
-        console.print(f"  {count:,} dead letters: {escape(reason)}")
+        console.print(f"  {count:,} dead letter{'s' * (count != 1)}: {escape(reason)}")
     if finished.reasons and asked.dead_letters is None:
         console.print("  They were not written: --dead_letters PATH keeps them, to be replayed.")
     for name, target in (("receipts", asked.receipts), ("dead letters", asked.dead_letters)):

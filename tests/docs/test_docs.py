@@ -148,7 +148,8 @@ def test_the_summary_has_the_keys_that_the_page_shows_and_explains() -> None:
     assert list(json.loads(example)) == list(Counts({}).summary(0.0, dry_run=False))
     kept = Counts({"map/out-changes": 1, "patch/out-kept": 1}).summary(0.0, dry_run=False)
     rehearsed = Counts({}).summary(0.0, dry_run=True)
-    assert set(explained) == {*kept, *rehearsed}
+    skewed = Counts({"parse/out-skewed": 1}).summary(0.0)
+    assert set(explained) == {*kept, *rehearsed, *skewed}
     assert kept["changes"] == 0
 
 

@@ -22,7 +22,7 @@ from transforms.clock import micros, steady
 from transforms.connector.element_json import UnwritableError, arrival_of, refuse_type
 from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
 from transforms.formats.decode import digest
-from transforms.stages.parse import Arrived, Parse, Parsed, parse
+from transforms.stages.parse import CLOCK_SKEW, Arrived, Parse, Parsed, parse
 
 IDENTITY: Final = "Oid"
 """The identityMap namespace of the OutreachId, where none other is named."""
@@ -32,7 +32,12 @@ _PUBLISHED_BELOW: Final = 1 << 51
 
 
 def take(
-    element: object, identity: str, sources: Sequence[str], published: int | None, recorded_at: int
+    element: object,
+    identity: str,
+    sources: Sequence[str],
+    published: int | None,
+    recorded_at: int,
+    skew: int | None = None,
 ) -> Parsed:
     """Reads one element; raises nothing, whatever it holds.
 
@@ -42,6 +47,7 @@ def take(
       sources: as of `transforms.stages.parse.parse`.
       published: when it was published, in microseconds since the epoch; None if nobody knows.
       recorded_at: for the dead letters, in microseconds since the epoch.
+      skew: as of `transforms.stages.parse.parse`.
     """
     if isinstance(element, MembershipChange):
         return Parsed([element], [], [], 1)
@@ -53,7 +59,7 @@ def take(
         letter = _unwritable(element, problem, recorded_at)
         return Parsed([], [], [letter], 1)
     block = Block("", published or 0, [arrival], published=published)
-    parsed = parse(block, identity, sources, recorded_at)
+    parsed = parse(block, identity, sources, recorded_at, skew)
     if not parsed.dead_letters:
         return parsed
     source = f"element {digest(arrival.strip())}"
@@ -92,6 +98,7 @@ class TakeDoFn(beam.DoFn):
         self._in_records = Metrics.counter("parse", "in-records")
         self._out_changes = Metrics.counter("parse", "out-changes")
         self._out_dead_letters = Metrics.counter("parse", "out-dead-letters")
+        self._out_skewed = Metrics.counter("parse", "out-skewed")
 
     def process(  # noqa: D102
         self,
@@ -104,10 +111,12 @@ class TakeDoFn(beam.DoFn):
             self._sources,
             published_at(timestamp),
             micros(self._clock()),
+            CLOCK_SKEW,
         )
         self._in_records.inc(parsed.arrivals)
         self._out_changes.inc(len(parsed.memberships) + len(parsed.attributes))
         self._out_dead_letters.inc(len(parsed.dead_letters))
+        self._out_skewed.inc(parsed.skewed)
         if parsed.memberships or parsed.attributes:
             yield Arrived(parsed.memberships, parsed.attributes)
         for letter in parsed.dead_letters:

@@ -6,9 +6,10 @@ dead letter and costs no more than the part that is wrong (the formats: `transfo
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -24,6 +25,12 @@ from transforms.formats.context import RecordContext
 from transforms.formats.csv_rows import read_header
 from transforms.formats.decode import digest, read_arrival, read_row_arrival
 
+CLOCK_SKEW: Final = 10 * 60 * 1_000_000
+"""Microseconds by which a source's clock may be ahead, if nothing else is said."""
+
+_log = logging.getLogger(__name__)
+_Timed = TypeVar("_Timed", MembershipChange, AttributeChange)
+
 
 class Parsed(NamedTuple):
     """All that one block held, each list in the order of arrival.
@@ -33,26 +40,58 @@ class Parsed(NamedTuple):
       attributes: those that were asked for.
       dead_letters: of stage ``parse``.
       arrivals: lines, rows or messages read; blank ones are not counted.
+      skewed: changes whose time lay in the future, and counts as that of their arrival.
     """
 
     memberships: list[MembershipChange]
     attributes: list[AttributeChange]
     dead_letters: list[DeadLetter]
     arrivals: int
+    skewed: int = 0
 
 
-def parse(block: Block, identity: str, sources: Sequence[str], recorded_at: int) -> Parsed:
+def parse(
+    block: Block,
+    identity: str,
+    sources: Sequence[str],
+    recorded_at: int,
+    skew: int | None = None,
+) -> Parsed:
     """Reads each arrival of a block; raises nothing, whatever its bytes are.
 
     Args:
       block: of JSON values or, if it has a header, of CSV rows.
       identity: the identityMap namespace whose id is the OutreachId.
       sources: paths of the attributes to look for, such as ``person.name.firstName``.
-      recorded_at: for the dead letters, in microseconds since the epoch.
+      recorded_at: for the dead letters, and when a file's lines arrived; in microseconds since
+        the epoch.
+      skew: microseconds by which a source's clock may be ahead. A later time would beat every
+        later change for ever; it counts as the time of publication or, in a file, of reading.
+        None looks at no time.
     """
     reading = RecordContext(block, identity, wanted(tuple(sources)), recorded_at)
     arrivals = _read_lines(block, reading) if block.header is None else _read_rows(block, reading)
-    return Parsed(reading.memberships, reading.attributes, reading.dead_letters, arrivals)
+    memberships, attributes, early = reading.memberships, reading.attributes, 0
+    if skew is not None:
+        arrival = recorded_at if block.published is None else block.published
+        latest = max(arrival, recorded_at) + skew
+        memberships, some = _not_later(memberships, latest, arrival)
+        attributes, more = _not_later(attributes, latest, arrival)
+        early = some + more
+    return Parsed(memberships, attributes, reading.dead_letters, arrivals, early)
+
+
+def _not_later(changes: list[_Timed], latest: int, arrival: int) -> tuple[list[_Timed], int]:
+    """The changes, with the time of arrival where theirs is later than any may be; how many."""
+    early = sum(each.event_time is not None and each.event_time > latest for each in changes)
+    if not early:
+        return changes, 0
+    return [
+        each._replace(event_time=arrival)
+        if each.event_time is not None and each.event_time > latest
+        else each
+        for each in changes
+    ], early
 
 
 def _read_lines(block: Block, reading: RecordContext) -> int:
@@ -115,16 +154,18 @@ class Parse(beam.PTransform):
     Attributes:
       identity: as of `parse`, as is `sources`.
       clock: seconds since the epoch, for the dead letters.
+      skew: as of `parse`.
     """
 
     identity: str
     sources: Sequence[str] = ()
     clock: Callable[[], float] = steady
+    skew: int = CLOCK_SKEW
 
     def expand(self, blocks: PCollection[Block]) -> ParseResult:
         """PCollection[Block] to `ParseResult`."""
         parsed = blocks | beam.ParDo(
-            ParseDoFn(self.identity, tuple(self.sources), self.clock)
+            ParseDoFn(self.identity, tuple(self.sources), self.clock, self.skew)
         ).with_output_types(Arrived, dead_letters=DeadLetter).with_outputs(
             "dead_letters", main="arrived"
         )
@@ -142,21 +183,37 @@ class Parse(beam.PTransform):
 class ParseDoFn(beam.DoFn):
     """Parses one block; see `Parse`."""
 
-    def __init__(self, identity: str, sources: tuple[str, ...], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, identity: str, sources: tuple[str, ...], clock: Callable[[], float], skew: int
+    ) -> None:
+        self._skew = skew
+        self._has_told = False
         self._identity = identity
         self._sources = sources
         self._clock = clock
         self._in_records = Metrics.counter("parse", "in-records")
         self._out_changes = Metrics.counter("parse", "out-changes")
         self._out_dead_letters = Metrics.counter("parse", "out-dead-letters")
+        self._out_skewed = Metrics.counter("parse", "out-skewed")
 
     def process(  # noqa: D102
         self, block: Block
     ) -> Iterator[Arrived | TaggedOutput]:
-        parsed = parse(block, self._identity, self._sources, micros(self._clock()))
+        now = micros(self._clock())
+        parsed = parse(block, self._identity, self._sources, now, self._skew)
         self._in_records.inc(parsed.arrivals)
         self._out_changes.inc(len(parsed.memberships) + len(parsed.attributes))
         self._out_dead_letters.inc(len(parsed.dead_letters))
+        self._out_skewed.inc(parsed.skewed)
+        if parsed.skewed and not self._has_told:
+            self._has_told = True
+            _log.warning(
+                "a time lies more than %g minutes in the future, from %s:%d on; it counts"
+                " as the time of arrival, as do others like it (delivery.clock_skew_minutes)",
+                self._skew / 60e6,
+                block.source,
+                block.line,
+            )
         if parsed.memberships or parsed.attributes:
             yield Arrived(parsed.memberships, parsed.attributes)
         for letter in parsed.dead_letters:

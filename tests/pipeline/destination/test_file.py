@@ -49,6 +49,7 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
         "remember_days": 30,
         "keep_days": 30,
         "give_up_hours": 24,
+        "clock_skew_minutes": 10,
         "lanes": 1,
     }
     assert destination.guard.model_dump() == {"max_exit_percent": 50, "window_minutes": 60}

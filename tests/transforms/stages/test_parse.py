@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from transforms.elements import DEFERRED, Block, DeadLetter, Outcome
 from transforms.formats.context import PLACE_BITS
 from transforms.mapping import Attribute, Audience, Mapping, OutreachUser, Plan
-from transforms.stages.parse import Arrived, Parse, Parsed, parse
+from transforms.stages.parse import CLOCK_SKEW, Arrived, Parse, Parsed, parse
 from transforms.stages.receipts import dead_letter_line, dead_letters
 
 FLAT = b'{"outreach_id": 1, "segment": "s", "status": "realized"}'
@@ -101,7 +101,7 @@ def test_a_message_has_the_place_and_time_of_its_publication() -> None:
 
 @pytest.mark.parametrize("line", [b"", b" ", b"\t\r", b"\x0b\x0c"])
 def test_blank_lines_are_no_arrivals(line: bytes) -> None:
-    assert read(line) == ([], [], [], 0)
+    assert read(line) == ([], [], [], 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,9 @@ def test_the_stage_puts_out_the_changes_of_a_block_together_and_counts() -> None
         Block("c", 5, [b"bad", b"worse"]),
     ]
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        parsed = pipeline | beam.Create(blocks) | Parse("Oid", SOURCES, clock=lambda: 2.5)
+        parsed = (
+            pipeline | beam.Create(blocks) | Parse("Oid", SOURCES, clock=lambda: 2.5, skew=2**60)
+        )
         expected = parse(blocks[0], "Oid", SOURCES, 0)
         assert_that(parsed.arrived, equal_to([Arrived(expected.memberships, [])]), label="arrived")
         assert_that(
@@ -333,4 +335,23 @@ def test_the_stage_puts_out_the_changes_of_a_block_together_and_counts() -> None
     counts = {
         it.key.metric.name: it.committed for it in counters if it.key.metric.namespace == "parse"
     }
-    assert counts == {"in-records": 6, "out-changes": 2, "out-dead-letters": 3}
+    assert counts == {"in-records": 6, "out-changes": 2, "out-dead-letters": 3, "out-skewed": 0}
+
+
+@pytest.mark.parametrize("published", [None, 1_767_323_045_000_000])
+def test_a_time_in_the_future_counts_as_the_time_of_arrival(published: int | None) -> None:
+    now = 1_767_323_045_000_000  # 2026-01-02T03:04:05Z
+    times = ["2199-01-01T00:00:00Z", "2026-01-02T03:14:06Z", "2026-01-02T03:14:05Z"]
+    lines = [
+        b'{"outreach_id": 1, "segment": "s", "status": "exited", "event_time": "%b",'
+        b' "attributes": {"a": 1}}' % time.encode()
+        for time in times
+    ]
+    block = Block("f", 0, lines, published=published, message_id=None if published is None else "m")
+
+    parsed = parse(block, "Oid", ["a"], now, CLOCK_SKEW)
+
+    assert [each.event_time for each in parsed.memberships] == [now, now, now + 600_000_000]
+    assert [each.event_time for each in parsed.attributes] == [now, now, now + 600_000_000]
+    assert parsed.skewed == 4
+    assert parse(block, "Oid", (), now, skew=10**16).skewed == 0
