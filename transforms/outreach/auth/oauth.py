@@ -171,6 +171,7 @@ class OAuthCredential:
                 raise self._hopeless[1].with_traceback(None)
             await self._wait(wait_seconds)
             now += wait_seconds
+        await self._write_back()
         form = {"grant_type": "refresh_token", "refresh_token": known.refresh_token}
         try:
             await self._ask(form, now, refresh_token=known.refresh_token)
@@ -233,6 +234,17 @@ class OAuthCredential:
             raise must_reconnect(self._user, problem) from None
         except OSError as error:
             raise self._unusable("read", error) from None
+
+    async def _write_back(self) -> None:
+        """Writes what the store holds once more, since a refresh spends the token it is made with.
+
+        Raises:
+          CredentialError: the store takes nothing now; the token is not spent.
+        """
+        try:
+            await asyncio.to_thread(lambda: self._store.write(self._store.read()))
+        except OSError as error:
+            raise self._unusable("written", error) from None
 
     async def _keep(self, tokens: Tokens) -> None:
         # The pair they came from is dead: should this fail, these are all there is.

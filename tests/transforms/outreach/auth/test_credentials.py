@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import pickle
+import resource
 import signal
 import stat
 import subprocess
@@ -599,14 +600,36 @@ def test_a_store_that_lacks_a_refresh_token_asks_to_connect_when_the_token_ends(
 
 
 class FullDisk(FileStore):
-    """A store that cannot be written while its disk is full."""
+    """A store that can be written so many times more before its disk is full."""
 
-    full = False
+    room = 99
 
     def write(self, content: bytes) -> None:
-        if self.full:
+        if self.room < 1:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.room -= 1
         super().write(content)
+
+
+@pytest.mark.usefixtures("ops")
+def test_no_refresh_token_is_spent_while_the_store_cannot_be_written(
+    sandbox: Sandbox, store: Path, clock: Clock
+) -> None:
+    cramped = Ops(sandbox, store, clock)
+    before = stored(store)
+    clock.now += 3 * HOURS
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, limits[1]))
+    try:
+        for _ in range(2):
+            with pytest.raises(CredentialError, match="cannot be written"):
+                cramped.token()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert stored(store) == before
+    assert token_requests(sandbox) == 1
+    assert cramped.token() == stored(store)["access_token"] != before["access_token"]
+    assert token_requests(sandbox) == 2
 
 
 @pytest.mark.usefixtures("ops")
@@ -616,13 +639,13 @@ def test_new_tokens_are_not_used_before_they_are_stored_and_not_lost_either(
     keeping = FullDisk(str(store))
     cramped = Ops(sandbox, store, clock, keeping=keeping)
     before = stored(store)
-    keeping.full = True
+    keeping.room = 1  # for what is written back before the refresh
     clock.now += 3 * HOURS
     for _ in range(2):
         with pytest.raises(CredentialError, match="No space left"):
             cramped.token()
     assert stored(store) == before
-    keeping.full = False
+    keeping.room = 99
     assert cramped.token() == stored(store)["access_token"] != before["access_token"]
     assert token_requests(sandbox) == 2
 
