@@ -33,6 +33,7 @@ class Manager:
         self.annotations: list[dict[str, str]] = [{}]
         self.latest_lags = self.annotations_lag = 0
         self.failing: grpc.StatusCode | None = None
+        self.takes_versions = True
 
     def access(self, request: Any, context: grpc.ServicerContext) -> Any:
         secret, _, asked = request.name.partition("/versions/")
@@ -63,6 +64,11 @@ class Manager:
             name=request.name, etag=str(state), annotations=self.annotations[state]
         )
 
+    def add_if_permitted(self, request: Any, context: grpc.ServicerContext) -> Any:
+        if not self.takes_versions:
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, "no role to add a version")
+        return self.add(request, context)
+
     def update(self, request: Any, context: grpc.ServicerContext) -> Any:
         if request.secret.etag != str(len(self.annotations) - 1):
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, "the etag is not the newest")
@@ -87,7 +93,7 @@ def serving(manager: Manager) -> Iterator[Any]:
     """Serves the secret; gives a client of it."""
     methods = {
         "AccessSecretVersion": (secretmanager.AccessSecretVersionRequest, manager.access),
-        "AddSecretVersion": (secretmanager.AddSecretVersionRequest, manager.add),
+        "AddSecretVersion": (secretmanager.AddSecretVersionRequest, manager.add_if_permitted),
         "DestroySecretVersion": (secretmanager.DestroySecretVersionRequest, manager.destroy),
         "GetSecret": (secretmanager.GetSecretRequest, manager.get),
         "UpdateSecret": (secretmanager.UpdateSecretRequest, manager.update),

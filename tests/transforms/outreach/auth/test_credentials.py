@@ -43,6 +43,7 @@ from transforms.outreach.auth.credentials import (
     S2SAuth,
     S2SCredential,
 )
+from transforms.outreach.auth.secret_manager import SecretStore
 from transforms.outreach.auth.token_store import FileStore, TokenStore, open_store
 from transforms.outreach.client import OutreachClient
 
@@ -648,6 +649,25 @@ def test_new_tokens_are_not_used_before_they_are_stored_and_not_lost_either(
     keeping.room = 99
     assert cramped.token() == stored(store)["access_token"] != before["access_token"]
     assert token_requests(sandbox) == 2
+
+
+@pytest.mark.usefixtures("ops")
+def test_no_refresh_token_is_spent_while_the_secret_takes_no_version(
+    sandbox: Sandbox, store: Path, clock: Clock
+) -> None:
+    manager = Manager()
+    with serving(manager) as client:
+        keeping = SecretStore(PATH, client)
+        keeping.write(store.read_bytes())
+        denied = Ops(sandbox, store, clock, keeping=keeping)
+        manager.takes_versions = False
+        clock.now += 3 * HOURS
+        with pytest.raises(CredentialError, match="cannot be written"):
+            denied.token()
+        assert token_requests(sandbox) == 1
+        manager.takes_versions = True
+        assert denied.token() == json.loads(keeping.read())["access_token"]
+        assert token_requests(sandbox) == 2
 
 
 def test_an_interrupted_write_leaves_the_old_tokens_and_no_rubbish(
