@@ -92,7 +92,7 @@ def blocks(path: str, position: int, bytes_per_block: int = BYTES_PER_BLOCK) -> 
     """
     with ExitStack() as stack:
         try:
-            chunks = whole_lines(_open(path, stack), bytes_per_block)
+            chunks = whole_lines(open_file(path, stack), bytes_per_block)
             framed = frame(chunks, bytes_per_block)
             line = framed.line
             for lines in framed.batches:
@@ -108,7 +108,8 @@ def blocks(path: str, position: int, bytes_per_block: int = BYTES_PER_BLOCK) -> 
             ) from error
 
 
-def _open(path: str, stack: ExitStack) -> IO[bytes]:
+def open_file(path: str, stack: ExitStack) -> IO[bytes]:
+    """Opens a file, decompressed as its name says; closed with the stack."""
     compression = CompressionTypes.detect_compression_type(path)
     if compression not in _DECOMPRESSORS:
         return stack.enter_context(FileSystems.open(path))

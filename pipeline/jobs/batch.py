@@ -16,6 +16,7 @@ from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
 from pipeline.graph import Activation
 from pipeline.io.files import ReadFiles, expand
+from pipeline.io.headers import check_headers
 from pipeline.io.targets import OutputKind, prepare
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import draining
@@ -68,6 +69,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     began = steady()
     options = PipelineOptions(list(asked.beam_flags))
     paths = expand(asked.files)
+    check_headers(paths)
     outputs: tuple[tuple[str | None, OutputKind], ...] = (
         (asked.receipts, "receipts"),
         (asked.dead_letters, "dead letters"),

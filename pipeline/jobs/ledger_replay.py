@@ -22,6 +22,7 @@ from pipeline.engine.maintenance import Pruning
 from pipeline.engine.outputs import Outputs, begin_outputs
 from pipeline.engine.scheduler import Scheduler
 from pipeline.io.files import blocks, expand
+from pipeline.io.headers import check_headers
 from pipeline.jobs.batch import Replay, unhurried_gc
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import StopSignal, stopping
@@ -65,7 +66,9 @@ def replay_durably(
     if asked.ledger is None:
         raise ValueError("a durable replay needs a ledger")
     lane = BACKFILL if asked.backfill else LIVE
-    replayed = FileReplay(expand(asked.files), lane, asked.digests)
+    paths = expand(asked.files)
+    check_headers(paths)
+    replayed = FileReplay(paths, lane, asked.digests)
     board = progress.fresh_board()
     stop_signal = StopSignal()
     with owned(asked.ledger), closing(connect(asked.ledger, lasting=asked.lasting)) as ledger:

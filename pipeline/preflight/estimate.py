@@ -13,6 +13,7 @@ from pipeline.console.formatting import print_rows
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import budget_of, plan_of
 from pipeline.io.files import blocks, expand
+from pipeline.io.headers import check_headers
 from pipeline.preflight.live_checks import Setups, check_value
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change
@@ -113,7 +114,9 @@ def estimate(
     """
     plan = plan_of(destination)
     mapping = Mapping(plan)
-    found = Estimate(expand(files), prospects={user.name: set() for user in destination.users})
+    paths = expand(files)
+    check_headers(paths)
+    found = Estimate(paths, prospects={user.name: set() for user in destination.users})
     for path in found.files:
         for block in blocks(path, 0):
             parsed = parse(block, plan.identity, plan.sources, 0)

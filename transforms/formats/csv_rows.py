@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from transforms.formats.validation import Refused
 
-_COLUMNS: Final = ("outreach_id", "segment", "status", "event_time", "namespace")
+COLUMNS: Final = ("outreach_id", "segment", "status", "event_time", "namespace")
 _MOST_LINES: Final = 100
 _LONGEST_HEADER: Final = 1 << 16
 _WHOLE, _OPEN, _BAD = "whole", "open", "bad"
@@ -140,6 +140,6 @@ def _cells(row: str, delimiter: str) -> list[str]:
 
 
 def _column(name: str) -> tuple[str, bool]:
-    if name.casefold() in _COLUMNS:
+    if name.casefold() in COLUMNS:
         return name.casefold(), False
     return name.removeprefix("attributes."), True
