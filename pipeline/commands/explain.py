@@ -108,7 +108,9 @@ def _value(one: FieldHistory) -> Iterator[str]:
     elif one.set_by.outcome == "delivered":
         yield f"  set by: {_other(one.set_by)}"
     else:
-        yield f"  found to hold it: {_other(one.set_by)}"
+        # Only a read of the prospect has an answer; without one the ledger remembered the value.
+        how = "remembered" if one.set_by.http_status is None else "found"
+        yield f"  {how} to hold it: {_other(one.set_by)}"
     if one.value.doubted:
         yield "  in doubt: a request that may have changed it is under way, or was never answered"
     if one.set_by is None or one.value.heard_at != one.set_by.recorded_at:

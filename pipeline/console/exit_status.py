@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterator
 
 from rich.console import Console
@@ -27,4 +28,10 @@ def failing_plainly(console: Console) -> Iterator[None]:
         raise SystemExit(WRONG) from problem
     except ActivationError as problem:
         console.print(f"[bold red]failed[/] {escape(str(problem))}")
+        raise SystemExit(FAILED) from problem
+    except sqlite3.DatabaseError as problem:
+        console.print(
+            f"[bold red]failed[/] the ledger cannot be used: {escape(str(problem))}; if it is"
+            " damaged, restore a backup of it, or keep it aside and begin another"
+        )
         raise SystemExit(FAILED) from problem

@@ -352,3 +352,19 @@ def test_delivering_empties_what_is_told(ledger: sqlite3.Connection) -> None:
     deliver(ledger)
     found = read_snapshot(ledger, SECONDS)
     assert (found.changes, found.oldest_at, list(found.waiting)) == (0, None, [])
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("words", [("status",), ("explain", "1"), ("forget", "1")])
+def test_a_damaged_ledger_is_told_in_a_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with new_ledger(tmp_path) as connection:
+        arrive(connection, [member(each, "realized") for each in range(1, 2_000)])
+    (path,) = tmp_path.glob("*.db")
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+
+    ended = run(tmp_path, *words, f"--ledger={path.name}")
+
+    assert ended.status in (1, 2)
+    assert "Traceback" not in ended.stderr
+    assert "ledger" in ended.stderr
