@@ -16,7 +16,7 @@ from pipeline.io.files import blocks, expand
 from pipeline.io.headers import check_headers
 from pipeline.preflight.live_checks import Setups, check_value
 from transforms.budget.terms import BudgetTerms
-from transforms.elements import Change
+from transforms.elements import Change, is_known
 from transforms.mapping import Mapping
 from transforms.stages.parse import parse
 
@@ -124,11 +124,12 @@ def estimate(
             found.records += parsed.arrivals
             found.unreadable += len(parsed.dead_letters)
             found.unmapped += mapped.unmapped
-            found.changes += len(mapped.changes) + len(mapped.misfits)
+            changes = [change for change in mapped.changes if not is_known(change)]
+            found.changes += len(changes) + len(mapped.misfits)
             found.refused += len(mapped.misfits)
             for misfit in mapped.misfits:
                 found.refusals.setdefault(misfit.change.field, misfit.detail)
-            _count(found, mapped.changes, setups or {})
+            _count(found, changes, setups or {})
     return found
 
 
