@@ -159,7 +159,7 @@ def test_a_server_that_repeats_the_token_finds_it_repeated_nowhere(
             json.dumps({"errors": [{"id": "resourceNotFound", "title": "T", "detail": d}
                                    for d in told]}),
             json.dumps({"error": told[0], "description": told[1]}),
-            f"<html><title>{said}</title></html>" if status != 403 else said,
+            f"<html><title>{said}</title></html>" if status not in (403, 404) else said,
         ][prospect // 7 % 4]  # fmt: skip
         return web.Response(status=status, text=body)
 

@@ -222,7 +222,7 @@ def test_files_are_read_as_a_stage_with_room_between_their_places(tmp_path: Path
 
 def test_a_row_that_was_refused_is_replayed_as_the_same_arrival(tmp_path: Path) -> None:
     path = tmp_path / "changes.csv"
-    path.write_bytes(b"outreach_id,segment,status\n1,s,Realized\n")
+    path.write_bytes(b"outreach_id,segment,status\n1,s,Realised\n")
     (block,) = blocks(str(path), 0)
     (letter,) = parse(block, "Oid", (), 0).dead_letters
     text = orjson.loads(letter.payload).encode()
