@@ -160,7 +160,7 @@ class StepIO:
 
 @contextmanager
 def offer_step_io(name: str, step_io: StepIO) -> Iterator[None]:
-    """Offers a tray to the stages of a run under a name, for as long as the block lasts."""
+    """Offers the input and output of a run to its stages by name, while the block lasts."""
     _trays[name] = step_io
     try:
         yield
@@ -170,13 +170,13 @@ def offer_step_io(name: str, step_io: StepIO) -> Iterator[None]:
 
 @dataclass
 class Given(beam.PTransform):
-    """The source of a run: what its tray gives."""
+    """The source of a run: the elements that were handed to it."""
 
     step_io: str
     element: type
 
     def expand(self, begin: PBegin) -> PCollection[Any]:
-        """PBegin to a collection of the tray's elements."""
+        """PBegin to a collection of those elements."""
         return (
             begin
             | "Once" >> beam.Impulse()
@@ -197,7 +197,7 @@ class GiveDoFn(beam.DoFn):
 
 @dataclass
 class Put(beam.PTransform):
-    """The end of a run: takes each result to its tray, under a kind."""
+    """The end of a run: hands each result to the caller, under a kind."""
 
     step_io: str
     kind: str
@@ -220,7 +220,7 @@ class PutDoFn(beam.DoFn):
 
 @dataclass(frozen=True)
 class StepOutlet:
-    """The outlet of a tray, for `PatchProspects.outlet`."""
+    """The outlet that was handed to a run, for `PatchProspects.outlet`."""
 
     step_io: str
 
@@ -228,5 +228,5 @@ class StepOutlet:
         """The outlet, which outlives the run."""
         outlet = _trays[self.step_io].outlet
         if outlet is None:
-            raise LookupError(f"tray {self.step_io} has no outlet")
+            raise LookupError(f"{self.step_io} has no outlet")
         return outlet

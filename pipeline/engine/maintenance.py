@@ -109,7 +109,7 @@ class Maintenance:
         guard: GuardTerms,
         health: Health,
     ) -> Maintenance:
-        """A lookout over a ledger, that tells whom a destination says."""
+        """The maintenance of a ledger, with alerts to the destination's webhook."""
         url = destination.alerts.webhook
         webhook = None if url is None else Webhook(url)
         path = str(Path(ledger).absolute())  # Whoever reads a message stands elsewhere.

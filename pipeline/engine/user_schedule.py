@@ -29,7 +29,7 @@ REST_MOST_SECONDS = 60.0
 
 
 class WriteAheadGrant(Grant):
-    """An allotment that grows by some requests at a time while its budget lasts.
+    """A grant that grows by some requests at a time while its budget lasts.
 
     Each time they are on the disk before the first of them is sent, so that a process that was
     killed spent no more than the next one knows of.

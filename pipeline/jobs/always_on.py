@@ -147,7 +147,7 @@ def keep_on(
     config: EngineConfig,
     look_after: Callable[[Scheduler], None],
 ) -> None:
-    """Takes in and delivers until the bell says stop.
+    """Takes in and delivers until it is told to stop.
 
     Args:
       scheduler: over the ledger.

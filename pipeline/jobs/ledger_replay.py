@@ -231,7 +231,7 @@ class FileReplay:
 def deliver_all(
     scheduler: Scheduler, stop_signal: StopSignal, outputs: Outputs, config: EngineConfig
 ) -> bool:
-    """Delivers until nothing is left that needs no help; False where the bell says stop before."""
+    """Delivers until all that is left needs a person; returns False if it was stopped before."""
     while not stop_signal.stopped:
         sent = scheduler.deliver()
         outputs.write()

@@ -1,4 +1,4 @@
-"""An allotment: the part of a budget that was granted beforehand, for one turn of sending."""
+"""A grant: the part of a budget that was taken beforehand, for one turn of sending."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The desk: a worker's event loop, and the senders of all its users on it side by side.
+"""The senders of all users of a worker, side by side on one event loop.
 
 The one place where asynchronous code meets Beam's synchronous callbacks.
 """

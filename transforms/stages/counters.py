@@ -31,7 +31,7 @@ class PatchCounters:
         self._told = (0, 0, 0.0)
 
     def begin(self, pool: SenderPool) -> None:
-        """What a desk spent before is not this stage's."""
+        """Notes what a pool of senders spent before, which is not this stage's."""
         self._told = (pool.requests, pool.throttled, pool.throttled_seconds)
 
     def arrived(self, patches: Sequence[Patch]) -> None:
@@ -50,7 +50,7 @@ class PatchCounters:
         self._out_kept.inc(sum(len(patch.changes) for patch in patches))
 
     def spent(self, pool: SenderPool) -> None:
-        """Counts what a desk spent since it was last counted."""
+        """Counts what a pool of senders spent since it was last counted."""
         requests, throttled, seconds = self._told
         self._requests.inc(pool.requests - requests)
         self._throttled.inc(pool.throttled - throttled)

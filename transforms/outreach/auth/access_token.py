@@ -1,4 +1,4 @@
-"""The badge: the token that one user's requests carry, changed once when it is refused."""
+"""The access token that one user's requests carry; replaced once when it is refused."""
 
 from __future__ import annotations
 
