@@ -110,7 +110,7 @@ class Mapping:
         for attribute in attributes:
             targets = self._targets.get(attribute.source)
             if targets is None and attribute.source.startswith(FROM_RECEIPT):
-                changes.append(self._known(attribute))
+                changes.append(self._change(attribute, attribute.source.removeprefix(FROM_RECEIPT)))
                 continue
             if targets is None:
                 unmapped += 1
@@ -123,9 +123,23 @@ class Mapping:
         audience = self.audience(namespace, segment)
         return None if audience is None else (audience.field, dict(audience.values)[status])
 
-    def _known(self, attribute: AttributeChange) -> Change:
-        """What a receipt says that a field holds; see `transforms.elements.is_known`."""
-        field = attribute.source.removeprefix(FROM_RECEIPT)
+    def _map_attribute(
+        self,
+        attribute: AttributeChange,
+        target: str,
+        changes: list[Change],
+        misfits: list[Misfit],
+    ) -> None:
+        change = self._change(attribute, target)
+        try:
+            value = fit(PROSPECT_FIELDS[target], orjson.loads(attribute.value))
+        except ValueError as misfit:
+            misfits.append(Misfit(change, str(misfit)))
+        else:
+            changes.append(change._replace(value=orjson.dumps(value).decode()))
+
+    def _change(self, attribute: AttributeChange, field: str) -> Change:
+        """The change of one field that an attribute asks for, or that a receipt knows of."""
         return Change(
             change_id=f"{attribute.arrival_id}-{attribute.outreach_id}-{field}",
             outreach_id=attribute.outreach_id,
@@ -137,34 +151,8 @@ class Mapping:
             origin=attribute.source,
             event_time=attribute.event_time,
             sequence=attribute.sequence,
-        )
-
-    def _map_attribute(
-        self,
-        attribute: AttributeChange,
-        target: str,
-        changes: list[Change],
-        misfits: list[Misfit],
-    ) -> None:
-        change = Change(
-            change_id=f"{attribute.arrival_id}-{attribute.outreach_id}-{target}",
-            outreach_id=attribute.outreach_id,
-            user=self.user_of(attribute.outreach_id),
-            field=target,
-            value=attribute.value,
-            segment=None,
-            namespace=None,
-            origin=attribute.source,
-            event_time=attribute.event_time,
-            sequence=attribute.sequence,
             retry=attribute.retry,
         )
-        try:
-            value = fit(PROSPECT_FIELDS[target], orjson.loads(attribute.value))
-        except ValueError as misfit:
-            misfits.append(Misfit(change, str(misfit)))
-        else:
-            changes.append(change._replace(value=orjson.dumps(value).decode()))
 
 
 def _score(user: OutreachUser, outreach_id: int) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import orjson
 
@@ -18,6 +18,10 @@ from transforms.text import did_you_mean
 
 _Key = TypeVar("_Key", bound=Hashable)
 _WRITABLE = tuple(name for name, field in PROSPECT_FIELDS.items() if field.writable)
+
+
+CLOCK_SKEW: Final = 10 * 60 * 1_000_000
+"""Microseconds by which a source's clock may be ahead, if nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ class Plan:
     audiences: tuple[Audience, ...]
     attributes: tuple[Attribute, ...]
     users: tuple[OutreachUser, ...]
-    clock_skew: int = 10 * 60 * 1_000_000
+    clock_skew: int = CLOCK_SKEW
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))

@@ -53,7 +53,7 @@ def replay_command(
     """Delivers the audience changes in FILEs and ends when each has its outcome.
 
     FILE may be a path, a glob, `-` for standard input, or anything Beam's FileSystems read.
-    Flags that are not listed here go to Beam.
+    Beam's own flags go to Beam; a runner's own go behind `--`.
     """
     console = Screen(stderr=True)
     logs.configure(console)

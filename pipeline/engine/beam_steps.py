@@ -140,7 +140,7 @@ def _run(pipeline: beam.Pipeline, name: str, step_io: StepIO) -> Counts:
     return Counts.of(result)
 
 
-_trays: dict[str, StepIO] = {}
+_offered: dict[str, StepIO] = {}
 
 
 @dataclass(slots=True)
@@ -161,11 +161,11 @@ class StepIO:
 @contextmanager
 def offer_step_io(name: str, step_io: StepIO) -> Iterator[None]:
     """Offers the input and output of a run to its stages by name, while the block lasts."""
-    _trays[name] = step_io
+    _offered[name] = step_io
     try:
         yield
     finally:
-        del _trays[name]
+        del _offered[name]
 
 
 @dataclass
@@ -192,7 +192,7 @@ class GiveDoFn(beam.DoFn):
 
     def process(self, impulse: bytes) -> Iterator[Any]:  # noqa: D102
         del impulse
-        yield from _trays[self._tray].given
+        yield from _offered[self._tray].given
 
 
 @dataclass
@@ -215,7 +215,7 @@ class PutDoFn(beam.DoFn):
         self._kind = kind
 
     def process(self, result: Any) -> None:  # noqa: ANN401, D102
-        _trays[self._tray].put(self._kind, result)
+        _offered[self._tray].put(self._kind, result)
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ class StepOutlet:
 
     def __call__(self) -> Outlet:
         """The outlet, which outlives the run."""
-        outlet = _trays[self.step_io].outlet
+        outlet = _offered[self.step_io].outlet
         if outlet is None:
             raise LookupError(f"{self.step_io} has no outlet")
         return outlet

@@ -22,7 +22,8 @@ from transforms.clock import micros, steady
 from transforms.connector.element_json import UnwritableError, arrival_of, refuse_type
 from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
 from transforms.formats.decode import digest
-from transforms.stages.parse import CLOCK_SKEW, Arrived, Parse, Parsed, parse
+from transforms.plan import CLOCK_SKEW
+from transforms.stages.parse import Arrived, Parse, Parsed, parse
 
 IDENTITY: Final = "Oid"
 """The identityMap namespace of the OutreachId, where none other is named."""

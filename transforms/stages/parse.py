@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -24,9 +24,7 @@ from transforms.formats.attribute_paths import wanted
 from transforms.formats.context import RecordContext
 from transforms.formats.csv_rows import read_header
 from transforms.formats.decode import digest, read_arrival, read_row_arrival
-
-CLOCK_SKEW: Final = 10 * 60 * 1_000_000
-"""Microseconds by which a source's clock may be ahead, if nothing else is said."""
+from transforms.plan import CLOCK_SKEW
 
 _log = logging.getLogger(__name__)
 _Timed = TypeVar("_Timed", MembershipChange, AttributeChange)

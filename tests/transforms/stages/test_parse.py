@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from transforms.elements import DEFERRED, Block, DeadLetter, Outcome
 from transforms.formats.context import PLACE_BITS
 from transforms.mapping import Attribute, Audience, Mapping, OutreachUser, Plan
-from transforms.stages.parse import CLOCK_SKEW, Arrived, Parse, Parsed, parse
+from transforms.plan import CLOCK_SKEW
+from transforms.stages.parse import Arrived, Parse, Parsed, parse
 from transforms.stages.receipts import dead_letter_line, dead_letters
 
 FLAT = b'{"outreach_id": 1, "segment": "s", "status": "realized"}'
