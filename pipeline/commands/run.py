@@ -76,8 +76,8 @@ def run_command(
     On this machine (the default, DirectRunner) a ledger makes it durable: kill it anywhere and
     start it again. SIGINT and SIGTERM finish the requests in flight and end with 0.
 
-    With --runner it is a streaming job of that runner's, which keeps the state. Flags that are
-    not listed here go to Beam.
+    With --runner it is a streaming job of that runner's, which keeps the state. Beam's own
+    flags go to Beam; a runner's own go behind `--`.
     """
     console = Screen(stderr=True)
     logs.configure(console)
