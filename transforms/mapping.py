@@ -6,7 +6,7 @@ Pure rules without Beam; `transforms.stages.map` is the stage around them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -87,7 +87,7 @@ class Mapping:
             try:
                 write = writes[key]
             except KeyError:
-                write = writes[key] = self._write(namespace, segment, status)
+                write = writes[key] = self.write(namespace, segment, status)
             if write is None:
                 unmapped += 1
                 continue
@@ -119,9 +119,30 @@ class Mapping:
                 self._map_attribute(attribute, target, changes, misfits)
         return Mapped(changes, misfits, unmapped)
 
-    def _write(self, namespace: str | None, segment: str, status: str) -> tuple[str, str] | None:
+    def write(self, namespace: str | None, segment: str, status: str) -> tuple[str, str] | None:
+        """The field and the JSON text that a membership writes; None where it is not mapped."""
         audience = self.audience(namespace, segment)
         return None if audience is None else (audience.field, dict(audience.values)[status])
+
+    def targets(self, source: str) -> Sequence[str]:
+        """The fields that a profile attribute is written to; none where it is not mapped."""
+        return self._targets.get(source, ())
+
+    def again(self, change: Change) -> Change | Misfit | None:
+        """A change as an earlier plan mapped it, mapped as this plan says.
+
+        Its id becomes the one that its record would give it now.
+
+        Returns:
+          None where this plan does not map it; a misfit where its field cannot hold its value.
+        """
+        if change.segment is not None:
+            write = self.write(change.namespace, change.segment, change.origin)
+            return None if write is None else _moved(change, *write)
+        targets = self.targets(change.origin)
+        if not targets or change.field in targets:
+            return change if targets else None
+        return _fitted(_moved(change, targets[0], change.value))
 
     def _map_attribute(
         self,
@@ -130,13 +151,11 @@ class Mapping:
         changes: list[Change],
         misfits: list[Misfit],
     ) -> None:
-        change = self._change(attribute, target)
-        try:
-            value = fit(PROSPECT_FIELDS[target], orjson.loads(attribute.value))
-        except ValueError as misfit:
-            misfits.append(Misfit(change, str(misfit)))
+        fitted = _fitted(self._change(attribute, target))
+        if isinstance(fitted, Misfit):
+            misfits.append(fitted)
         else:
-            changes.append(change._replace(value=orjson.dumps(value).decode()))
+            changes.append(fitted)
 
     def _change(self, attribute: AttributeChange, field: str) -> Change:
         """The change of one field that an attribute asks for, or that a receipt knows of."""
@@ -153,6 +172,19 @@ class Mapping:
             sequence=attribute.sequence,
             retry=attribute.retry,
         )
+
+
+def _fitted(change: Change) -> Change | Misfit:
+    try:
+        value = fit(PROSPECT_FIELDS[change.field], orjson.loads(change.value))
+    except ValueError as misfit:
+        return Misfit(change, str(misfit))
+    return change._replace(value=orjson.dumps(value).decode())
+
+
+def _moved(change: Change, field: str, value: str) -> Change:
+    arrival = change.change_id.removesuffix(f"-{change.field}")
+    return change._replace(change_id=f"{arrival}-{field}", field=field, value=value)
 
 
 def _score(user: OutreachUser, outreach_id: int) -> float:

@@ -15,7 +15,7 @@ from pipeline.engine.beam_steps import DELIVERY, BeamSteps, StepOutlet
 from pipeline.engine.config import PATCHES_LEAST, PATCHES_MOST, EngineConfig
 from pipeline.engine.outcome_committer import OutcomeCommitter
 from pipeline.engine.user_schedule import UserSchedule, WriteAheadGrant
-from pipeline.ledger import erasure, guard, history, inbox, queue, users, waiting
+from pipeline.ledger import erasure, guard, history, inbox, queue, remap, users, waiting
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
 from pipeline.ledger.store import transaction
 from transforms import mapping
@@ -185,13 +185,18 @@ class Scheduler:
     def _resume(self, now: float) -> None:
         config = self._config
         longest = max(HOLD_MOST_SECONDS, config.hold_seconds)
+        mapped = mapping.Mapping(config.plan)
+        remap.tell(
+            remap.remap(self._ledger, mapped, micros(now)),
+            remap.leftovers(self._ledger, config.plan.audiences),
+        )
         with transaction(self._ledger):
             users.name_users(self._ledger, {each.name: each.budget for each in config.accesses})
             guard.name_audiences(self._ledger, config.plan.audiences)
             queue.resume(
                 self._ledger,
                 [each.name for each in config.accesses],
-                mapping.Mapping(config.plan).user_of,
+                mapped.user_of,
                 micros(now),
                 micros(now + config.hold_seconds),
                 micros(now + longest),

@@ -21,6 +21,8 @@ LEAST_MEMBERS = 10
 """A smaller audience is never held: half of it is a handful of people, and daily business."""
 _EXITED = "exited"
 _A_MEMBER = "IN ('realized', 'existing')"
+_WRITTEN_NOW = "field IN (SELECT field FROM audiences AS a WHERE a.segment = known.segment)"
+"""A field that the audience had before it was moved to another says nothing of who is a member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +183,13 @@ def _count(
     enough = max(LEAST_MEMBERS, int(exits * 100 / terms.max_exit_percent) + 1)
     (members,) = connection.execute(
         "SELECT count(*) FROM (SELECT 1 FROM known"
-        f" WHERE segment = ? AND origin {_A_MEMBER} LIMIT ?)",
+        f" WHERE segment = ? AND origin {_A_MEMBER} AND {_WRITTEN_NOW} LIMIT ?)",
         (segment, enough),
     ).fetchone()
     (gone,) = connection.execute(
         "SELECT count(*) FROM exits AS e WHERE segment = ?1 AND NOT EXISTS (SELECT 1 FROM known"
-        f" WHERE outreach_id = e.outreach_id AND segment = ?1 AND origin {_A_MEMBER})",
+        f" WHERE outreach_id = e.outreach_id AND segment = ?1 AND origin {_A_MEMBER}"
+        f" AND {_WRITTEN_NOW})",
         (segment,),
     ).fetchone()
     known = members + gone
@@ -200,7 +203,7 @@ def _forget_returned(connection: sqlite3.Connection, prospects: Sequence[int]) -
             f"DELETE FROM exits WHERE outreach_id IN ({marks(some)}) AND coalesce("
             "(SELECT origin FROM waiting AS w WHERE w.outreach_id = exits.outreach_id"
             " AND w.segment = exits.segment),"
-            "(SELECT origin FROM known AS k WHERE k.outreach_id = exits.outreach_id"
-            f" AND k.segment = exits.segment)) {_A_MEMBER}",
+            "(SELECT origin FROM known WHERE known.outreach_id = exits.outreach_id"
+            f" AND known.segment = exits.segment AND {_WRITTEN_NOW})) {_A_MEMBER}",
             some,
         )

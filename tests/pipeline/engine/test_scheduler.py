@@ -25,9 +25,11 @@ PROSPECTS = 12
 
 
 @contextmanager
-def loop_over(folder: Path, *messages: Message) -> Iterator[tuple[Scheduler, sqlite3.Connection]]:
+def loop_over(
+    folder: Path, *messages: Message, field: int = 4
+) -> Iterator[tuple[Scheduler, sqlite3.Connection]]:
     """A loop, and its ledger with messages in the inbox."""
-    write_destination(folder, "http://127.0.0.1:9", {"a": 4})
+    write_destination(folder, "http://127.0.0.1:9", {"a": field})
     destination = load_destination(str(folder / "destination.yaml"))
     path = str(folder / "ledger.db")
     with owned(path), closing(connect(path)) as ledger:
@@ -64,6 +66,18 @@ def test_whoever_stops_the_job_waits_for_a_few_megabytes_and_not_for_all_that_ar
     with loop_over(tmp_path, *lanes) as (scheduler, ledger):
         assert scheduler.take_in_messages(lambda: next(asked))
         assert (count(ledger), unread(ledger)[0]) == (3, 12)
+
+
+def test_what_waits_goes_to_the_field_that_the_destination_names_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("OUTREACH_TOKEN", "t")
+    with loop_over(tmp_path, *map(large, range(1, 4))) as (scheduler, _):
+        scheduler.take_in_messages()
+    with loop_over(tmp_path, field=5) as (_, ledger):
+        assert ledger.execute("SELECT DISTINCT field FROM waiting").fetchall() == [("custom5",)]
+        assert count(ledger) == 3
+    assert "3 changes go to another field" in caplog.text
 
 
 def test_a_half_of_the_graph_is_translated_once_however_often_it_runs(
