@@ -76,7 +76,7 @@ def replay_command(
         if summary is not None:
             check_output(summary, "summary")
         runner = other_runner(context.obj)
-        if ledger is not None and runner is not None and not dry_run:
+        if ledger is not None and runner is not None:
             raise ConfigurationError(
                 f"a ledger is worked on by this machine alone, and not by {runner};"
                 " leave out --ledger or --runner"
@@ -84,7 +84,8 @@ def replay_command(
         with contextlib.ExitStack() as stack:
             made = stack.enter_context(scratch())
             paths = made.spooled(files)
-            through_ledger = not dry_run and runner is None
+            # A dry run reads the ledger that it is given; without one it needs none.
+            through_ledger = runner is None and (ledger is not None or not dry_run)
             own = ledger or (made.ledger if through_ledger else None)
             asked = Replay(
                 files=paths,
@@ -118,7 +119,7 @@ def replay_command(
                 raise
             if finished.interrupted or finished.kept:
                 made.kept = ledger is None and through_ledger
-                finished = replace(finished, again=again)
+                finished = finished if dry_run else replace(finished, again=again)
         text = json.dumps(finished.summary)
         if summary is not None:
             write_summary(summary, text)

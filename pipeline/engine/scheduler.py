@@ -133,7 +133,12 @@ class Scheduler:
         now = self._config.clock()
         given: dict[UserSchedule, queue.Turns] = {}
         for schedule in self._schedules:
-            affordable = min(self._most, schedule.affordable(now, self._least(schedule, now)))
+            # What is not sent costs nothing, and nothing of it has to wait.
+            affordable = (
+                self._most
+                if self._config.dry_run
+                else min(self._most, schedule.affordable(now, self._least(schedule, now)))
+            )
             if affordable and self._pool.held_until(schedule.name) <= now:
                 turns = queue.next_turns(
                     self._ledger, schedule.name, affordable, micros(now), schedule.owed
@@ -158,7 +163,9 @@ class Scheduler:
         found: list[float] = []
         for schedule in self._schedules:
             due = queue.next_due(self._ledger, schedule.name)
-            if due is not None and (paused or schedule.problem is None):
+            if due is not None and self._config.dry_run:
+                found.append(due / 1e6)
+            elif due is not None and (paused or schedule.problem is None):
                 held_until = self._pool.held_until(schedule.name)
                 ready = schedule.next_at(now, self._least(schedule, now))
                 found.append(max(due / 1e6, ready, held_until))
@@ -184,7 +191,9 @@ class Scheduler:
 
     def _resume(self, now: float) -> None:
         config = self._config
-        longest = max(HOLD_MOST_SECONDS, config.hold_seconds)
+        # Whoever met trouble waits, but not to be looked at only.
+        longest = config.hold_seconds if config.dry_run else HOLD_MOST_SECONDS
+        longest = max(longest, config.hold_seconds)
         mapped = mapping.Mapping(config.plan)
         remap.tell(
             remap.remap(self._ledger, mapped, micros(now)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -29,8 +29,8 @@ from pipeline.jobs.signals import StopSignal, stopping
 from pipeline.ledger import history, waiting
 from pipeline.ledger.guard import holds
 from pipeline.ledger.inbox import BACKFILL, LIVE
-from pipeline.ledger.store import connect, looked_at, owned, transaction
-from pipeline.monitoring.alert_rules import describe
+from pipeline.ledger.store import connect, copied, looked_at, owned, transaction
+from pipeline.monitoring.alert_rules import describe, would_be_held
 from pipeline.summary import ledger_summary
 from transforms.clock import micros, steady
 from transforms.elements import Block
@@ -54,7 +54,8 @@ def replay_durably(
 ) -> RunResult:
     """Delivers the changes of files through a ledger; as of `pipeline.jobs.batch.replay`.
 
-    Interrupted, it leaves what is undone in the ledger, and the same call goes on with it.
+    Interrupted, it leaves what is undone in the ledger, and the same call goes on with it. A dry
+    run works on a copy, and says what would be done: the ledger is read and left as it is.
 
     Raises:
       ConfigurationError: as of `replay`, and if the ledger is in use or cannot be used.
@@ -71,20 +72,28 @@ def replay_durably(
     replayed = FileReplay(paths, lane, asked.digests)
     board = progress.fresh_board()
     stop_signal = StopSignal()
-    with owned(asked.ledger), closing(connect(asked.ledger, lasting=asked.lasting)) as ledger:
+    with ExitStack() as stack:
+        path = stack.enter_context(copied(asked.ledger)) if asked.dry_run else asked.ledger
+        stack.enter_context(owned(path))
+        ledger = stack.enter_context(closing(connect(path, lasting=asked.lasting)))
         try:
-            resumed = replayed.begin(ledger, began)
+            resumed = replayed.begin(ledger, began, anew=asked.dry_run)
+            asked_before = {each.segment for each in holds(ledger) if not each.released_at}
             if resumed:
                 console.print(f"going on with the replay that {escape(str(asked.ledger))} knows of")
             outputs = begin_outputs(
                 asked.receipts,
                 asked.dead_letters,
                 ledger,
-                afresh=not resumed,
+                afresh=asked.dry_run or not resumed,
                 lasting=False,
             )
-            config = engine_config(destination, place, progress.watch)
-            config = replace(config, turn_seconds=TURN_SECONDS, patches_first=PATCHES_MOST)
+            config = replace(
+                engine_config(destination, place, progress.watch),
+                turn_seconds=TURN_SECONDS,
+                patches_first=PATCHES_MOST,
+                dry_run=asked.dry_run,
+            )
             with (
                 closing(Scheduler(ledger, config, outputs.write_files)) as scheduler,
                 progress.shown(console, board),
@@ -98,20 +107,27 @@ def replay_durably(
             else:
                 outputs.write()
             left = waiting.count(ledger)
+            summary = replayed.summary(ledger, steady() - began)
             finished = RunResult(
-                replayed.summary(ledger, steady() - began),
+                {**summary, "dry_run": True} if asked.dry_run else summary,
                 replayed.reasons(ledger),
                 left,
                 scheduler.problems,
                 outputs.earlier,
                 asked.ledger,
-                [describe(each, asked.ledger) for each in holds(ledger) if not each.released_at],
+                [
+                    describe(each, asked.ledger)
+                    if each.segment in asked_before or not asked.dry_run
+                    else would_be_held(each)
+                    for each in holds(ledger)
+                    if not each.released_at
+                ],
                 interrupted=not ended,
             )
             if ended and not left:
                 replayed.end(ledger)
             # Last of all: a replay that was begun long ago tells of what goes now.
-            if ended and asked.lasting:
+            if ended and asked.lasting and not asked.dry_run:
                 tidy = Pruning(ledger, destination, outputs.targets, config.clock)
                 with stopping(board, stop_signal, console):
                     tidy.tidy(steady() - began, lambda: stop_signal.stopped)
@@ -160,14 +176,24 @@ class FileReplay:
         found = local.stat()
         return [str(local.resolve()), found.st_size, found.st_mtime_ns]
 
-    def begin(self, ledger: sqlite3.Connection, now: float) -> bool:
-        """Notes the start, unless it was begun before; returns whether it was."""
+    def begin(self, ledger: sqlite3.Connection, now: float, *, anew: bool = False) -> bool:
+        """Notes the start, unless it was begun before; returns whether it was.
+
+        Args:
+          ledger: a connection.
+          now: seconds since the epoch.
+          anew: the summary is to be of what is done from now on, even if it was begun before.
+        """
         with transaction(ledger):
             found = ledger.execute("SELECT 1 FROM replays WHERE files = ?", (self.key,)).fetchone()
-            if found is None:
-                before = history.totals(ledger)
-                before["waiting"] = waiting.count(ledger)
-                before["dead_letters"] = history.last_dead_letter(ledger)
+            before = history.totals(ledger)
+            before["waiting"] = waiting.count(ledger)
+            before["dead_letters"] = history.last_dead_letter(ledger)
+            if found is not None and anew:
+                ledger.execute(
+                    "UPDATE replays SET totals = ? WHERE files = ?", (json.dumps(before), self.key)
+                )
+            elif found is None:
                 # Published now, and so after all that came before, whatever the clock said then.
                 last = waiting.last_sequence(ledger) >> PLACE_BITS
                 position = max(micros(now), last + 1)

@@ -72,7 +72,8 @@ def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
             console.print(f"  {name}: {escape(target)}{put}")
     _print_obstacles(console, finished)
     if finished.kept:
-        console.print(f"  {finished.kept:,} changes were not sent; {_place(finished)}")
+        were = "would not be" if summary.get("dry_run") else "were not"
+        console.print(f"  {finished.kept:,} changes {were} sent; {_place(finished)}")
     if finished.again is not None:
         console.print(f"  To go on: {escape(finished.again)}")
 
@@ -89,7 +90,8 @@ def _place(finished: RunResult) -> str:
             "they are in the input: mend this and replay it again."
             " What was delivered will not be harmed by it."
         )
-    return f"they wait in {escape(finished.ledger)}."
+    wait = "would wait" if finished.summary.get("dry_run") else "wait"
+    return f"they {wait} in {escape(finished.ledger)}."
 
 
 def _rehearsed(finished: RunResult, outcome: str) -> bool:

@@ -126,6 +126,14 @@ def question(held: HeldAudience) -> str:
     )
 
 
+def would_be_held(held: HeldAudience) -> str:
+    """What a rehearsal found out about an audience that is not held yet."""
+    return (
+        f"audience {held.name}: {held.exits:,} of its {held.members:,} known members would leave"
+        " at once, so it would be held until a person lets it go"
+    )
+
+
 def command(held: HeldAudience, ledger: str) -> str:
     """The command that lets an audience go."""
     return f"outreach-activation release {quote(held.segment)} --ledger {quote(ledger)}"

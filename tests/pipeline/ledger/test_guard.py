@@ -291,6 +291,17 @@ def test_replay_holds_asks_and_goes_on_once_it_is_let_go(tmp_path: Path) -> None
         assert replay(tmp_path, "in.jsonl", more=["--ledger=l.db"]).status == 0
         before = values(sandbox, "custom4")
 
+        asked = len(sandbox.requests())
+        again = replay(tmp_path, "in.jsonl", more=["--ledger=l.db", "--dry_run"])
+        assert (again.status, again.summary["unchanged"], again.summary["delivered"]) == (0, 60, 0)
+        rehearsed = replay(tmp_path, "out.jsonl", more=["--ledger=l.db", "--dry_run"])
+        assert (rehearsed.status, rehearsed.summary["delivered"], rehearsed.summary["kept"]) == (
+            1, 5, 30,
+        )  # fmt: skip
+        assert "20 of its 30 known members would leave at once" in rehearsed.stderr
+        assert "30 changes would not be sent; they would wait in l.db" in rehearsed.stderr
+        assert len(sandbox.requests()) == asked
+
         stopped = replay(tmp_path, "out.jsonl", more=["--ledger=l.db"])
         assert stopped.status == 1
         ask = "outreach-activation release left --ledger l.db"
@@ -319,8 +330,9 @@ def test_releasing_what_is_not_held_is_refused_with_what_is(tmp_path: Path) -> N
         leave(connection, *range(1, 21))
     ended = run(tmp_path, "release", "seg-b", "--ledger=ledger.db")
     assert ended.status == 2
-    assert "seg-b is not held; held are: 'seg-a'" in ended.stderr
-    assert run(tmp_path, "release", "seg-a", "--ledger=ledger.db").status == 0
+    assert "seg-b is not held; held are: 'seg-a (Audience a)'" in ended.stderr
+    # By its name, as `status` shows it.
+    assert run(tmp_path, "release", "audience a", "--ledger=ledger.db").status == 0
     again = run(tmp_path, "release", "seg-a", "--ledger=ledger.db")
     assert again.status == 0
     assert "was let go already" in again.stdout
