@@ -22,7 +22,7 @@ from transforms.times import format_time
 @click.argument("segment", metavar="SEGMENT")
 @flag("ledger", required=True, metavar="PATH", help="The ledger of `run` or `replay`.")
 def release_command(segment: str, ledger: str) -> None:
-    """Lets the audience SEGMENT go, by its id or its name, which was held because it emptied at once.
+    """Lets the audience SEGMENT go, by id or name, which was held because it emptied at once.
 
     Its changes are sent as the budget allows. It is not held again before it has stopped to
     empty like this, and at least for one window (`guard.window_minutes`). A job that runs need

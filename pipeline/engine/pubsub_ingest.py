@@ -125,9 +125,9 @@ class Subscription:
             logging.ERROR
         )  # It warns of ends that take longer.
         end_pull(self._pull, CLOSE_SECONDS)
-        # A client that waits for its next try closes only after it, with a warning: that may take
-        # longer than there is time, and the end of the process closes it too.
-        if not self._reach.is_away:
+        # A client that waits for its next try closes only after it, which takes ten seconds and
+        # more; the end of the process closes it too.
+        if self._reach.is_ready:
             self._client.close()
 
     def _write(self) -> None:
