@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,11 @@ import click
 from rich.markup import escape
 
 from pipeline.console import logs
+from pipeline.console.columns import parse_columns
 from pipeline.console.exit_status import DEAD_LETTERS, DONE, FAILED, WRONG, failing_plainly
 from pipeline.console.flags import BeamCommand, flag
 from pipeline.console.screen import Screen
-from pipeline.destination.file import load_destination
+from pipeline.destination.file import Destination, load_destination
 from pipeline.io.paths import check_paths
 from pipeline.io.scratch import command_again, scratch
 from pipeline.io.targets import check_output
@@ -36,6 +37,11 @@ if TYPE_CHECKING:
 @flag("dry_run", is_flag=True, help="Do everything but the requests.")
 @flag("sandbox", is_flag=True, help="Deliver to a private sandbox that holds the prospects.")
 @flag("ledger", metavar="PATH", help="Durable state: an interrupted replay goes on from it.")
+@flag(
+    "columns",
+    metavar="NAMES",
+    help='What the columns of CSV files are called: outreach_id="Prospect ID",segment=Audience.',
+)
 @flag("backfill", is_flag=True, help="With a ledger: after live changes.")
 @click.pass_context
 def replay_command(
@@ -48,6 +54,7 @@ def replay_command(
     dry_run: bool,
     sandbox: bool,
     ledger: str | None,
+    columns: str | None,
     backfill: bool,
 ) -> None:
     """Delivers the audience changes in FILEs and ends when each has its outcome.
@@ -65,16 +72,13 @@ def replay_command(
         from pipeline.jobs.report import report, write_summary  # noqa: PLC0415
         from pipeline.runners import other_runner  # noqa: PLC0415
 
-        outputs = (
-            ("--receipts", receipts),
-            ("--dead_letters", dead_letters),
-            ("--summary", summary),
+        plan = _checked(
+            files,
+            destination,
+            ledger,
+            {"--receipts": receipts, "--dead_letters": dead_letters, "--summary": summary},
         )
-        check_paths(inputs=files, destination=destination, ledger=ledger, outputs=outputs)
-        plan = load_destination(destination)
-        check_paths(secrets=plan.secret_files(), ledger=ledger, outputs=outputs)
-        if summary is not None:
-            check_output(summary, "summary")
+        own_names = dict(parse_columns(columns))
         runner = other_runner(context.obj)
         if ledger is not None and runner is not None:
             raise ConfigurationError(
@@ -95,13 +99,14 @@ def replay_command(
                 ledger=own,
                 lasting=ledger is not None,
                 backfill=backfill,
+                columns=tuple({**dict(plan.columns.pairs), **own_names}.items()),
                 digests=made.digests if ledger is not None else {},
                 beam_flags=context.obj,
             )
             if sandbox:
                 from pipeline.jobs.rehearsal import private_sandbox  # noqa: PLC0415 - as above
 
-                stage = stack.enter_context(private_sandbox(plan, paths))
+                stage = stack.enter_context(private_sandbox(plan, paths, asked.columns))
                 place = Place(stage.sandbox.url, stage.accesses)
             else:
                 plan.secrets(os.environ)
@@ -127,6 +132,19 @@ def replay_command(
         if exit_status(finished) != WRONG:
             click.echo(text)
     raise SystemExit(exit_status(finished))
+
+
+def _checked(
+    files: Sequence[str], destination: str, ledger: str | None, outputs: Mapping[str, str | None]
+) -> Destination:
+    """The destination, once no path of the command line stands in another's way."""
+    named = tuple(outputs.items())
+    check_paths(inputs=files, destination=destination, ledger=ledger, outputs=named)
+    found = load_destination(destination)
+    check_paths(secrets=found.secret_files(), ledger=ledger, outputs=named)
+    if (summary := outputs["--summary"]) is not None:
+        check_output(summary, "summary")
+    return found
 
 
 def exit_status(finished: RunResult) -> int:

@@ -15,13 +15,13 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pipeline.destination.cross_checks import contradictions, secrets_written
 from pipeline.destination.error_text import RefusalError, problems_of, shown_unless_secret
 from pipeline.destination.mapping import Attribute, Audience
+from pipeline.destination.records import ColumnNames, Identity
 from pipeline.destination.secrets import from_variable_or_file, private_key
 from pipeline.destination.sections import (
     Alerts,
     BearerAuth,
     Delivery,
     Guard,
-    Identity,
     OAuth,
     Outreach,
     S2SAuth,
@@ -81,6 +81,9 @@ class Destination(Section):
         examples=[[{"source": "person.name.firstName", "target": "firstName"}]],
     )
     identity: Identity = Field(Identity(), examples=[{"namespace": "Oid"}])
+    columns: ColumnNames = Field(
+        ColumnNames(), examples=[{"outreach_id": "Prospect ID", "segment": "Audience"}]
+    )
     delivery: Delivery = Field(Delivery(), examples=[{"hold_seconds": 5, "in_flight": 16}])
     guard: Guard = Field(Guard(), examples=[{"max_exit_percent": 50, "window_minutes": 60}])
     alerts: Alerts = Field(Alerts(), examples=[{"webhook": "https://hooks.example.com/outreach"}])

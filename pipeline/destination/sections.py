@@ -195,16 +195,6 @@ class User(Section):
     )
 
 
-class Identity(Section):
-    """Where in a profile the prospect's id is found."""
-
-    namespace: Line = Field(
-        "Oid",
-        description="The identity namespace whose id is the Outreach prospect's id.",
-        examples=["Oid"],
-    )
-
-
 class Delivery(Section):
     """How patiently changes are gathered, sent and remembered."""
 

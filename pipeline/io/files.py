@@ -21,6 +21,7 @@ from pipeline.io.framing import frame, whole_lines
 from transforms import coders as _registered  # noqa: F401 - blocks travel as rows
 from transforms.elements import Block
 from transforms.errors import ActivationError, ConfigurationError
+from transforms.formats.csv_rows import Columns
 
 BYTES_PER_BLOCK: Final = 1 << 20
 """Some thousands of lines: enough that what a block costs on its way is not felt."""
@@ -76,13 +77,16 @@ def _match(pattern: str) -> list[str]:
     return sorted(metadata.path.removeprefix(here) for metadata in matched.metadata_list)
 
 
-def blocks(path: str, position: int, bytes_per_block: int = BYTES_PER_BLOCK) -> Iterator[Block]:
+def blocks(
+    path: str, position: int, bytes_per_block: int = BYTES_PER_BLOCK, columns: Columns = ()
+) -> Iterator[Block]:
     """Reads a file, compressed or not, in blocks of whole arrivals.
 
     Args:
       path: of any filesystem that Beam knows; a compressed one is told by its name.
       position: of the first arrival; each line or row takes one more.
       bytes_per_block: about; a block is longer where one arrival is.
+      columns: names for the columns of a table, as of `transforms.formats.csv_rows.rename`.
 
     Yields:
       Blocks, which together hold all its arrivals; of an empty file none.
@@ -93,7 +97,7 @@ def blocks(path: str, position: int, bytes_per_block: int = BYTES_PER_BLOCK) -> 
     with ExitStack() as stack:
         try:
             chunks = whole_lines(open_file(path, stack), bytes_per_block)
-            framed = frame(chunks, bytes_per_block)
+            framed = frame(chunks, bytes_per_block, columns)
             line = framed.line
             for lines in framed.batches:
                 yield Block(path, position, lines, line, framed.header)
@@ -101,7 +105,7 @@ def blocks(path: str, position: int, bytes_per_block: int = BYTES_PER_BLOCK) -> 
                 line += len(lines)
                 if framed.header is not None:
                     line += sum(row.count(b"\n") for row in lines)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        except (OSError, EOFError, UnicodeError, zlib.error, lzma.LZMAError) as error:
             raise ActivationError(
                 f"{path} cannot be read to its end: {error}; what stands before that may have "
                 "been delivered, which does no harm when the mended file is replayed"
@@ -126,11 +130,12 @@ class ReadFiles(beam.PTransform):
 
     Attributes:
       paths: as of `expand`.
-      bytes_per_block: as of `blocks`.
+      bytes_per_block: as of `blocks`, as are `columns`.
     """
 
     paths: Sequence[str]
     bytes_per_block: int = BYTES_PER_BLOCK
+    columns: Columns = ()
 
     def expand(self, begin: PBegin) -> PCollection[Block]:
         """PBegin to PCollection[Block]."""
@@ -139,16 +144,20 @@ class ReadFiles(beam.PTransform):
             begin
             | "Paths" >> beam.Create(placed)
             | "Spread" >> beam.Reshuffle()
-            | "Blocks" >> beam.ParDo(ReadFilesDoFn(self.bytes_per_block)).with_output_types(Block)
+            | "Blocks"
+            >> beam.ParDo(ReadFilesDoFn(self.bytes_per_block, self.columns)).with_output_types(
+                Block
+            )
         )
 
 
 class ReadFilesDoFn(beam.DoFn):
     """Reads one file; see `ReadFiles`."""
 
-    def __init__(self, bytes_per_block: int) -> None:
+    def __init__(self, bytes_per_block: int, columns: Columns) -> None:
         self._bytes_per_block = bytes_per_block
+        self._columns = columns
 
     def process(self, placed: tuple[str, int]) -> Iterator[Block]:  # noqa: D102
         path, position = placed
-        yield from blocks(path, position, self._bytes_per_block)
+        yield from blocks(path, position, self._bytes_per_block, self._columns)

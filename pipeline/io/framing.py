@@ -1,15 +1,17 @@
 """Framing: where each arrival of a file begins and ends, decided by the file's beginning.
 
 - **CSV**: the first line that is not blank names a column ``outreach_id``.
-- **A document**: that line is no JSON value, but the whole file is one, of up to
-  `LARGEST_DOCUMENT` bytes. It is one arrival.
+- **A document**: that line is no JSON value, but the whole file is one, or several after one
+  another, of up to `LARGEST_DOCUMENT` bytes. It is one arrival.
 - **JSON Lines**: anything else; each line is an arrival, whatever it holds.
 
-Nothing else about the bytes is interpreted here, and none but blank ones are dropped.
+Nothing else about the bytes is interpreted here, and none but blank ones are dropped. UTF-16 with a
+byte order mark becomes UTF-8.
 """
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Iterator
 from io import BytesIO
 from itertools import chain
@@ -17,7 +19,15 @@ from typing import IO, Final, NamedTuple
 
 import orjson
 
-from transforms.formats.csv_rows import Header, join_rows, read_header
+from transforms.formats.csv_rows import (
+    Columns,
+    Header,
+    join_rows,
+    read_header,
+    rename,
+    without_separator,
+)
+from transforms.formats.values import loads, split_values
 
 LARGEST_DOCUMENT: Final = 64 << 20
 """Bytes of a JSON value over many lines; reading one takes some ten times its size in memory."""
@@ -40,9 +50,13 @@ class Framed(NamedTuple):
 
 
 def whole_lines(file: IO[bytes], size: int) -> Iterator[bytes]:
-    """The bytes of a file in chunks of about a size, each cut after a line end."""
+    """The bytes of a file in chunks of about a size, each cut after a line end.
+
+    Raises:
+      UnicodeDecodeError: it begins as UTF-16 and is none.
+    """
     pieces: list[bytes] = []
-    while piece := file.read(size):
+    for piece in _utf8(file, size):
         end = piece.rfind(b"\n") + 1
         if end:
             yield b"".join([*pieces, piece[:end]])
@@ -53,12 +67,24 @@ def whole_lines(file: IO[bytes], size: int) -> Iterator[bytes]:
         yield last
 
 
-def frame(chunks: Iterator[bytes], size: int) -> Framed:
+def _utf8(file: IO[bytes], size: int) -> Iterator[bytes]:
+    """The bytes of a file; from UTF-16 with a byte order mark into UTF-8."""
+    first = file.read(size)
+    chunks = chain((first,), iter(lambda: file.read(size), b"")) if first else iter(())
+    if not first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield from chunks
+        return
+    for text in codecs.iterdecode(chunks, "utf-16"):
+        yield text.encode(errors="surrogatepass")
+
+
+def frame(chunks: Iterator[bytes], size: int, columns: Columns = ()) -> Framed:
     """Tells a file's kind by its beginning.
 
     Args:
       chunks: of whole lines, read as they are needed.
       size: bytes of a batch of rows, about; a batch of lines is a chunk.
+      columns: names for the columns of a table, as of `transforms.formats.csv_rows.rename`.
     """
     line = 1
     start = next(chunks, b"").removeprefix(_BOM)
@@ -69,10 +95,12 @@ def frame(chunks: Iterator[bytes], size: int) -> Framed:
         return Framed(None, line, ())
     blank = start.rfind(b"\n", 0, len(start) - len(start.lstrip())) + 1
     line += start.count(b"\n", 0, blank)
-    pieces = [start[blank:]]
+    table = without_separator(start[blank:])
+    line += len(table) < len(start) - blank
+    pieces = [table or next(chunks, b"")]
     first = pieces[0].partition(b"\n")[0].rstrip(b"\r")
     if not _is_json(first):
-        text = first.decode(errors="replace")
+        text = rename(first.decode(errors="replace"), columns)
         header = read_header(text)
         if header is not None:
             return Framed(text, line + 1, _rows(chain(pieces, chunks), header, size))
@@ -103,7 +131,7 @@ def _rows(chunks: Iterable[bytes], header: Header, size: int) -> Iterator[list[b
 
 
 def _document(pieces: list[bytes], chunks: Iterator[bytes]) -> bytes | None:
-    """The whole file, if it is one JSON value; adds to `pieces` whatever it reads."""
+    """The whole file, if it is JSON over many lines; adds to `pieces` whatever it reads."""
     if pieces[0].lstrip()[:1] not in (b"{", b"["):
         return None
     size = len(pieces[0])
@@ -113,12 +141,16 @@ def _document(pieces: list[bytes], chunks: Iterator[bytes]) -> bytes | None:
         if size > LARGEST_DOCUMENT:
             return None
     whole = b"".join(pieces)
-    return whole.rstrip(b"\r\n") if _is_json(whole) else None
+    if not _is_json(whole):
+        several = next(split_values(whole), b"")
+        if b"\n" not in several:  # Values of one line each are read line by line.
+            return None
+    return whole.rstrip(b"\r\n")
 
 
 def _is_json(text: bytes) -> bool:
     try:
-        orjson.loads(text)
+        loads(text)
     except orjson.JSONDecodeError:
         return False
     return True

@@ -23,6 +23,7 @@ from pipeline.jobs.signals import draining
 from pipeline.runners import failing_as_ours, new_pipeline, other_runner
 from pipeline.summary import Counts
 from transforms.clock import steady
+from transforms.formats.csv_rows import Columns
 from transforms.stages.patch import PatchProspects, Rehearse
 
 
@@ -38,6 +39,7 @@ class Replay:
       ledger: path of the ledger to go through; None for none.
       lasting: whether that is to outlive the machine's death too.
       backfill: with a ledger, whether live changes go first.
+      columns: names for the columns of tables; see `transforms.formats.csv_rows.rename`.
       digests: of the files that are known by their content alone, as standard input is.
       beam_flags: passed on to Beam.
     """
@@ -49,6 +51,7 @@ class Replay:
     ledger: str | None = None
     lasting: bool = True
     backfill: bool = False
+    columns: Columns = ()
     digests: Mapping[str, str] = field(default_factory=dict)
     beam_flags: Sequence[str] = ()
 
@@ -69,7 +72,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     began = steady()
     options = PipelineOptions(list(asked.beam_flags))
     paths = expand(asked.files)
-    check_headers(paths)
+    check_headers(paths, asked.columns)
     outputs: tuple[tuple[str | None, OutputKind], ...] = (
         (asked.receipts, "receipts"),
         (asked.dead_letters, "dead letters"),
@@ -89,7 +92,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     )
     runner = other_runner(asked.beam_flags) or FnApiRunner()
     pipeline = new_pipeline(options, runner)
-    activation.build(pipeline, ReadFiles(paths))
+    activation.build(pipeline, ReadFiles(paths, columns=asked.columns))
     with (
         progress.shown(console, board),
         draining(

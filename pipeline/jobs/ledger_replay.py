@@ -36,6 +36,7 @@ from transforms.clock import micros, steady
 from transforms.elements import Block
 from transforms.errors import ActivationError, ConfigurationError
 from transforms.formats.context import PLACE_BITS
+from transforms.formats.csv_rows import Columns
 
 INTAKE_BLOCKS = 16
 """Blocks of a file that one intake takes, of about a megabyte each."""
@@ -68,8 +69,8 @@ def replay_durably(
         raise ValueError("a durable replay needs a ledger")
     lane = BACKFILL if asked.backfill else LIVE
     paths = expand(asked.files)
-    check_headers(paths)
-    replayed = FileReplay(paths, lane, asked.digests)
+    check_headers(paths, asked.columns)
+    replayed = FileReplay(paths, lane, asked.digests, asked.columns)
     board = progress.fresh_board()
     stop_signal = StopSignal()
     with ExitStack() as stack:
@@ -156,11 +157,13 @@ class FileReplay:
       paths: as of `pipeline.io.files.expand`.
       lane: of all that is in them.
       digests: of the files that are known by their content alone.
+      columns: names for the columns of tables.
     """
 
     paths: Sequence[str]
     lane: int
     digests: Mapping[str, str] = field(default_factory=dict)
+    columns: Columns = ()
 
     @property
     def key(self) -> str:
@@ -248,7 +251,7 @@ class FileReplay:
     def _blocks(self, position: int) -> Iterator[Block]:
         # From the micros of its start on: what stands in a file was published when it is replayed.
         for path in self.paths:
-            for block in blocks(path, position):
+            for block in blocks(path, position, columns=self.columns):
                 position = block.position + len(block.lines)
                 yield block
             position += DOCUMENT_PLACES

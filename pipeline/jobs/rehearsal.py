@@ -12,6 +12,7 @@ from pipeline.destination.stage_config import budget_of
 from pipeline.io.files import blocks, expand
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
+from transforms.formats.csv_rows import Columns
 from transforms.outreach.sender_pool import Access
 from transforms.stages.parse import parse
 
@@ -54,12 +55,15 @@ class SandboxCredential:
 
 
 @contextmanager
-def private_sandbox(destination: Destination, files: Sequence[str]) -> Iterator[Stage]:
+def private_sandbox(
+    destination: Destination, files: Sequence[str], columns: Columns = ()
+) -> Iterator[Stage]:
     """Runs a sandbox that holds the prospects in the files, for as long as the block lasts.
 
     Args:
       destination: its users' budgets are the sandbox's.
       files: paths and globs.
+      columns: names for the columns of tables.
 
     Raises:
       ConfigurationError: a file is not there.
@@ -70,7 +74,7 @@ def private_sandbox(destination: Destination, files: Sequence[str]) -> Iterator[
         hour=max(terms.per_seconds for terms in budgets),
     )
     with running_sandbox(options) as sandbox:
-        sandbox.seed(prospects_of(destination, files))
+        sandbox.seed(prospects_of(destination, files, columns))
         accesses = [
             Access(user.name, SandboxAuth(), terms)
             for user, terms in zip(destination.users, budgets, strict=True)
@@ -78,13 +82,13 @@ def private_sandbox(destination: Destination, files: Sequence[str]) -> Iterator[
         yield Stage(sandbox, accesses)
 
 
-def prospects_of(destination: Destination, files: Sequence[str]) -> set[int]:
+def prospects_of(destination: Destination, files: Sequence[str], columns: Columns = ()) -> set[int]:
     """The OutreachIds of all changes in the files."""
     identity = destination.identity.namespace
     sources = [attribute.source for attribute in destination.attributes]
     found: set[int] = set()
     for path in expand(files):
-        for block in blocks(path, 0):
+        for block in blocks(path, 0, columns=columns):
             parsed = parse(block, identity, sources, 0)
             found.update(change.outreach_id for change in parsed.memberships)
             found.update(change.outreach_id for change in parsed.attributes)

@@ -115,10 +115,11 @@ def estimate(
     plan = plan_of(destination)
     mapping = Mapping(plan)
     paths = expand(files)
-    check_headers(paths)
+    columns = destination.columns.pairs
+    check_headers(paths, columns)
     found = Estimate(paths, prospects={user.name: set() for user in destination.users})
     for path in found.files:
-        for block in blocks(path, 0):
+        for block in blocks(path, 0, columns=columns):
             parsed = parse(block, plan.identity, plan.sources, 0)
             mapped = mapping.map(parsed.memberships, parsed.attributes)
             found.records += parsed.arrivals

@@ -1,4 +1,4 @@
-"""CSV with a header, or the same delimited by semicolons or tabs: each row a flat record.
+"""CSV with a header, or the same delimited by ``;``, ``|`` or tabs: each row a flat record.
 
 The columns ``outreach_id, segment, status, event_time, namespace`` are told by their names in
 any order; any other column is an attribute, named by its header without ``attributes.``. An
@@ -8,17 +8,26 @@ empty cell means that there is nothing: a row cannot clear an attribute.
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from transforms.formats.validation import Refused
 
 COLUMNS: Final = ("outreach_id", "segment", "status", "event_time", "namespace")
+DELIMITERS: Final = ",;\t|"
+_SEPARATOR: Final = re.compile(rb"sep=[^\r\n]\r?\n", re.IGNORECASE)
 _MOST_LINES: Final = 100
 _LONGEST_HEADER: Final = 1 << 16
 _WHOLE, _OPEN, _BAD = "whole", "open", "bad"
+
+
+Columns = Sequence[tuple[str, str]]
+"""Pairs of what a column holds, such as ``outreach_id``, and what a header calls it."""
 
 
 class Header(NamedTuple):
@@ -33,6 +42,42 @@ class Header(NamedTuple):
     columns: tuple[tuple[str, bool], ...]
 
 
+def without_separator(text: bytes) -> bytes:
+    """A text without the line ``sep=;`` that spreadsheets put before a header."""
+    found = _SEPARATOR.match(text)
+    return text[found.end() :] if found else text
+
+
+def split_header(line: str) -> tuple[str, list[str]]:
+    """The delimiter that gives a line the most cells, and those cells; none of an empty line."""
+    best: tuple[str, list[str]] = (DELIMITERS[0], [])
+    for delimiter in DELIMITERS:
+        with suppress(csv.Error):
+            cells = [cell.strip() for cell in _cells(line.strip("\ufeff\r\n"), delimiter)]
+            if len(cells) > len(best[1]):
+                best = (delimiter, cells)
+    return best if line else (best[0], [])
+
+
+def rename(line: str, columns: Columns) -> str:
+    """A header whose columns are called what they hold; as it is where it has none of them.
+
+    Args:
+      line: the header.
+      columns: what is to be called how; capitals make no difference.
+    """
+    if not columns:
+        return line
+    delimiter, cells = split_header(line)
+    names = {theirs.strip().casefold(): ours for ours, theirs in columns}
+    renamed = [names.get(cell.casefold(), cell) for cell in cells]
+    if renamed == cells:
+        return line
+    text = io.StringIO()
+    csv.writer(text, delimiter=delimiter, lineterminator="").writerow(renamed)
+    return text.getvalue()
+
+
 @lru_cache(maxsize=64)
 def read_header(line: str) -> Header | None:
     """What a line says as a header; None if it is none, for want of ``outreach_id``."""
@@ -41,7 +86,7 @@ def read_header(line: str) -> Header | None:
         return None
     if "\r" in line:
         return None  # lines that end so would all be taken for one header
-    for delimiter in ",;\t":
+    for delimiter in DELIMITERS:
         try:
             cells = _cells(line, delimiter)
         except csv.Error:

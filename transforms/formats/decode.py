@@ -10,8 +10,15 @@ import orjson
 
 from transforms.formats import dead_letter, flat, profile, receipt
 from transforms.formats.context import Format, RecordContext
-from transforms.formats.csv_rows import Header, join_rows, read_header, read_row
+from transforms.formats.csv_rows import (
+    Header,
+    join_rows,
+    read_header,
+    read_row,
+    without_separator,
+)
 from transforms.formats.validation import Refused
+from transforms.formats.values import loads, split_values
 from transforms.text import listed, shown
 
 FORMATS: Final[tuple[Format, ...]] = (receipt, flat, profile, dead_letter)
@@ -23,7 +30,6 @@ DEEPEST: Final = 8
 _BOM: Final = b"\xef\xbb\xbf"
 _NO_TEXT: Final = blake2b(digest_size=12)
 _READERS: Final = tuple((form.matches, form.read) for form in FORMATS)
-_loads = orjson.loads
 
 
 def digest(text: bytes) -> str:
@@ -51,9 +57,9 @@ def read_arrival(
         arrival_id = digest(text)
     reading.hold(arrival, arrival_id)
     try:
-        value = _loads(text)
+        value = loads(text)
     except orjson.JSONDecodeError as error:
-        if not _read_table(arrival, reading):
+        if not _read_table(arrival, reading) and not _read_values(text, arrival_id, reading, depth):
             reading.refuse(_not_json(text, error))
         return
     elements = value
@@ -114,12 +120,22 @@ def _read_record(record: dict[str, Any], reading: RecordContext, depth: int) -> 
     return False
 
 
+def _read_values(text: bytes, arrival_id: str, reading: RecordContext, depth: int) -> bool:
+    """Adds what several values after one another hold; returns False if they are not several."""
+    index = -1
+    for index, each in enumerate(split_values(text)):
+        reading.step(index)
+        if depth < DEEPEST:
+            read_arrival(each, reading, f"{arrival_id}-{index}", depth + 1)
+    return index >= 0
+
+
 def _read_table(arrival: bytes, reading: RecordContext) -> bool:
     """Adds the rows of a CSV text; returns False if it is none."""
-    head, _, rows = arrival.lstrip().partition(b"\n")
+    head, _, rows = without_separator(arrival.lstrip().removeprefix(_BOM)).partition(b"\n")
     if not rows or b"outreach_id" not in head.lower():
         return False
-    head = head.removeprefix(_BOM).rstrip(b"\r")
+    head = head.rstrip(b"\r")
     header = read_header(head.decode(errors="replace"))
     if header is None:
         return False

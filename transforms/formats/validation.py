@@ -6,6 +6,7 @@ Each function returns what it read or raises `Refused`, which costs only the par
 from __future__ import annotations
 
 import re
+from math import isfinite
 from typing import Any, Final
 
 import orjson
@@ -131,6 +132,10 @@ def read_value(value: object) -> str:
                 f"{'its value' if part is value else 'its list'} "
                 f"{'is' if part is value else 'holds'} {shown(part)}; a field takes a string, "
                 "a number, true or false, null, or a list of these",
+            )
+        if type(part) is float and not isfinite(part):
+            raise Refused(
+                "value_invalid", f"{shown(part)} is no number; send null to clear the field"
             )
         if type(part) is float and not -_IDS_BELOW < part < _IDS_BELOW:
             raise Refused(

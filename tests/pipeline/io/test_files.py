@@ -229,3 +229,34 @@ def test_a_row_that_was_refused_is_replayed_as_the_same_arrival(tmp_path: Path) 
     path.write_bytes(text)
     (again,) = blocks(str(path), 0)
     assert parse(again, "Oid", (), 0).dead_letters == [letter]
+
+
+TABLE = "Prospect ID;Audience\n1;Käufer\n2;Gäste\n"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("first", ["", "sep=;\n", "SEP=;\r\n"])
+def test_a_table_of_a_spreadsheet_is_read_with_the_names_of_its_columns(
+    encoding: str, first: str
+) -> None:
+    names = (("outreach_id", "prospect id"), ("segment", "Audience"))
+    text = (first + TABLE).encode(encoding)
+    for size in (1 << 20, 7):
+        found = framing.frame(framing.whole_lines(io.BytesIO(text), size), size, names)
+        rows = [row for batch in found.batches for row in batch]
+
+        assert (found.header, found.line) == ("outreach_id;segment", 3 if first else 2)
+        assert rows == ["1;Käufer".encode(), "2;Gäste".encode()]
+
+
+def test_lines_in_utf_16_are_lines_in_utf_8() -> None:
+    assert lines('{"a": "ä"}\r\n{"b": "💡"}\n'.encode("utf-16"), 5) == [
+        '{"a": "ä"}'.encode(),
+        '{"b": "💡"}'.encode(),
+    ]
+
+
+def test_values_over_many_lines_are_one_arrival_and_values_of_a_line_are_that_line() -> None:
+    pretty = b'{\n  "a": 1\n}\n{\n  "a": 2\n}\n'
+    assert lines(pretty) == [pretty.rstrip()]
+    assert lines(b'{"a":1}{"a":2}\n{"a":3}\n') == [b'{"a":1}{"a":2}', b'{"a":3}']

@@ -109,8 +109,8 @@ def test_blank_lines_are_no_arrivals(line: bytes) -> None:
     ("line", "detail"),
     [
         (b'{"outreach_id": 1,', "character 19"),
-        (b"{} {}", "character 4"),
-        (b"NaN", "character 1"),
+        (b"{} x", "character 4"),
+        (b"nan", "character 1"),
         (b"1e999", "character 1"),
         (b'"\x00"', "character 2"),
         (b'{"a": "\xff"}', "no UTF-8 at byte 8"),

@@ -1,0 +1,47 @@
+"""The keys of the destination file that say where in a record things are found."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline.destination.sections import Section
+from pipeline.destination.types import Line
+from transforms.formats.csv_rows import COLUMNS, Columns
+
+
+class Identity(Section):
+    """Where in a profile the prospect's id is found."""
+
+    namespace: Line = Field(
+        "Oid",
+        description="The identity namespace whose id is the Outreach prospect's id.",
+        examples=["Oid"],
+    )
+
+
+class ColumnNames(Section):
+    """What the columns of CSV files are called, where not as here."""
+
+    outreach_id: Line | None = Field(
+        None,
+        description="The column with the Outreach prospect's id.",
+        examples=["Prospect ID"],
+    )
+    segment: Line | None = Field(
+        None, description="The column with the audience's id.", examples=["Audience"]
+    )
+    status: Line | None = Field(
+        None, description="The column with realized, existing or exited.", examples=["State"]
+    )
+    event_time: Line | None = Field(
+        None, description="The column with the time of the change.", examples=["Changed at"]
+    )
+    namespace: Line | None = Field(
+        None, description="The column with the audience's namespace.", examples=["Source"]
+    )
+
+    @property
+    def pairs(self) -> Columns:
+        """What is named here, as `transforms.formats.csv_rows.rename` takes it."""
+        named = ((ours, getattr(self, ours)) for ours in COLUMNS)
+        return tuple((ours, theirs) for ours, theirs in named if theirs is not None)
