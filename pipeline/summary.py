@@ -8,8 +8,13 @@ from typing import Any
 
 from apache_beam.runners.runner import PipelineResult
 
+from transforms import mapping as mapping_rules
 from transforms.elements import OUTCOMES
 from transforms.errors import AccountingError
+from transforms.stages.map import UNMAPPED
+
+SEGMENTS_SHOWN = 10
+"""Unmapped segments that a summary names, those that came most often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,16 @@ class Counts:
         return {
             name.removeprefix(prefix): count
             for name, count in sorted(self.counters.items())
+            if name.startswith(prefix) and count
+        }
+
+    @property
+    def unmapped(self) -> dict[str, int]:
+        """The unmapped segments that came most often, and how often."""
+        prefix = f"{UNMAPPED}/"
+        return {
+            name.removeprefix(prefix): count
+            for name, count in self.counters.items()
             if name.startswith(prefix) and count
         }
 
@@ -89,6 +104,43 @@ class Counts:
             "throttled": self["patch/throttled"],
             **{name: self[f"receipts/out-{name}"] for name in OUTCOMES},
         }
+
+
+def with_unmapped(
+    summary: Mapping[str, Any], segments: Mapping[str, int], mapping: mapping_rules.Mapping
+) -> dict[str, Any]:
+    """A summary that names the unmapped segments that came most often; without any, as it is.
+
+    Args:
+      summary: of a run.
+      segments: how often each came.
+      mapping: of the destination; an audience of it that was probably meant is named too.
+    """
+    most = sorted(segments.items(), key=lambda each: (-each[1], each[0]))[:SEGMENTS_SHOWN]
+    if not most:
+        return dict(summary)
+    named: list[dict[str, Any]] = []
+    for segment, count in most:
+        meant = mapping.look_alike(segment)
+        named.append(
+            {
+                "segment": segment,
+                "count": count,
+                "resembles": None if meant is None else meant.segment,
+            }
+        )
+    return {**summary, "unmapped_segments": named}
+
+
+def segments_since(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """Of a ledger's totals, the unmapped segments, and how often each came between two times."""
+    prefix = f"{UNMAPPED}/"
+    since = {
+        name.removeprefix(prefix): count - before.get(name, 0)
+        for name, count in after.items()
+        if name.startswith(prefix)
+    }
+    return {segment: count for segment, count in since.items() if count}
 
 
 def ledger_summary(

@@ -14,7 +14,7 @@ import orjson
 
 from transforms.elements import FROM_RECEIPT, AttributeChange, Change, MembershipChange
 from transforms.outreach.fields import PROSPECT_FIELDS, fit
-from transforms.plan import Attribute, Audience, OutreachUser, Plan
+from transforms.plan import Attribute, Audience, OutreachUser, Plan, canonical
 
 __all__ = ["Attribute", "Audience", "Mapped", "Mapping", "Misfit", "OutreachUser", "Plan"]
 
@@ -27,11 +27,27 @@ class Misfit(NamedTuple):
 
 
 class Mapped(NamedTuple):
-    """What became of some arrivals: `changes` and `misfits` together are all changes."""
+    """What became of some arrivals: `changes` and `misfits` together are all changes.
+
+    Attributes:
+      changes: of fields.
+      misfits: those that their field cannot hold.
+      unmapped: memberships of no audience, and attributes of dead letters that are mapped no more.
+      segments: of the memberships among those, and how often each came.
+    """
 
     changes: list[Change]
     misfits: list[Misfit]
     unmapped: int
+    segments: dict[str, int]
+
+
+class Write(NamedTuple):
+    """What a membership writes: a field, JSON text, and its audience's segment as mapped."""
+
+    field: str
+    value: str
+    segment: str
 
 
 class Mapping:
@@ -46,17 +62,19 @@ class Mapping:
         self._by_segment: dict[str, Audience] = {}
         named: dict[str, list[Audience]] = {}
         for audience in plan.audiences:
+            segment = canonical(audience.segment)
             if audience.namespace is None:
-                self._by_segment[audience.segment] = audience
+                self._by_segment[segment] = audience
             else:
-                self._by_pair[audience.namespace, audience.segment] = audience
-                named.setdefault(audience.segment, []).append(audience)
+                self._by_pair[audience.namespace, segment] = audience
+                named.setdefault(segment, []).append(audience)
         # A flat record need not name a namespace where only one audience has its segment.
         self._unnamed = {segment: found[0] for segment, found in named.items() if len(found) == 1}
-        self._writes: dict[tuple[str | None, str, str], tuple[str, str] | None] = {}
+        self._writes: dict[tuple[str | None, str, str], Write | None] = {}
 
     def audience(self, namespace: str | None, segment: str) -> Audience | None:
         """The audience a membership belongs to, if the plan has it."""
+        segment = canonical(segment)
         if namespace is None:
             return self._by_segment.get(segment) or self._unnamed.get(segment)
         return self._by_pair.get((namespace, segment)) or self._by_segment.get(segment)
@@ -80,6 +98,7 @@ class Mapping:
         changes: list[Change] = []
         misfits: list[Misfit] = []
         unmapped = 0
+        segments: dict[str, int] = {}
         writes = self._writes
         user_of = self.user_of
         for arrival, prospect, namespace, segment, status, time, sequence, retry in memberships:
@@ -89,9 +108,9 @@ class Mapping:
             except KeyError:
                 write = writes[key] = self.write(namespace, segment, status)
             if write is None:
-                unmapped += 1
+                segments[segment] = segments.get(segment, 0) + 1
                 continue
-            field, value = write
+            field, value, segment = write  # noqa: PLW2901 - as the destination spells it
             changes.append(
                 Change(
                     f"{arrival}-{prospect}-{field}",
@@ -117,12 +136,25 @@ class Mapping:
                 continue
             for target in targets:
                 self._map_attribute(attribute, target, changes, misfits)
-        return Mapped(changes, misfits, unmapped)
+        return Mapped(changes, misfits, unmapped + sum(segments.values()), segments)
 
-    def write(self, namespace: str | None, segment: str, status: str) -> tuple[str, str] | None:
-        """The field and the JSON text that a membership writes; None where it is not mapped."""
+    def write(self, namespace: str | None, segment: str, status: str) -> Write | None:
+        """What a membership writes where; None where it is not mapped."""
         audience = self.audience(namespace, segment)
-        return None if audience is None else (audience.field, dict(audience.values)[status])
+        if audience is None:
+            return None
+        return Write(audience.field, dict(audience.values)[status], audience.segment)
+
+    def look_alike(self, segment: str) -> Audience | None:
+        """The audience that an unmapped segment was probably meant for; None where none is near.
+
+        It has the same segment under another namespace, or one that differs in capitals, in blanks
+        or in a prefix only.
+        """
+        for audience in (*self._by_segment.values(), *self._by_pair.values()):
+            if _is_alike(segment, audience.segment):
+                return audience
+        return None
 
     def targets(self, source: str) -> Sequence[str]:
         """The fields that a profile attribute is written to; none where it is not mapped."""
@@ -138,7 +170,7 @@ class Mapping:
         """
         if change.segment is not None:
             write = self.write(change.namespace, change.segment, change.origin)
-            return None if write is None else _moved(change, *write)
+            return None if write is None else _moved(change, write.field, write.value)
         targets = self.targets(change.origin)
         if not targets or change.field in targets:
             return change if targets else None
@@ -172,6 +204,13 @@ class Mapping:
             sequence=attribute.sequence,
             retry=attribute.retry,
         )
+
+
+def _is_alike(segment: str, mapped: str) -> bool:
+    one, other = segment.strip().casefold(), mapped.strip().casefold()
+    longer, shorter = max(one, other, key=len), min(one, other, key=len)
+    prefix = longer.removesuffix(shorter)
+    return one == other or (bool(shorter) and longer != prefix and prefix[-1:] in set(":/.|-_#@ "))
 
 
 def _fitted(change: Change) -> Change | Misfit:

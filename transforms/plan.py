@@ -5,6 +5,7 @@ Plain data without Beam; `transforms.mapping` has the rules that it is read by.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,14 @@ _WRITABLE = tuple(name for name, field in PROSPECT_FIELDS.items() if field.writa
 
 CLOCK_SKEW: Final = 10 * 60 * 1_000_000
 """Microseconds by which a source's clock may be ahead, if nothing else is said."""
+
+
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def canonical(segment: str) -> str:
+    """A segment's id for comparing: of a UUID the capitals make no difference (RFC 9562)."""
+    return segment.lower() if len(segment) == 36 and _UUID.fullmatch(segment) else segment  # noqa: PLR2004
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +147,9 @@ def _problems(plan: Plan) -> Iterator[str]:
     for user in plan.users:
         if not user.weight > 0:
             yield f"user {user.name!r} has a weight of {user.weight}; it must be more than 0"
-    for namespace, segment in _twice((each.namespace, each.segment) for each in plan.audiences):
+    for namespace, segment in _twice(
+        (each.namespace, canonical(each.segment)) for each in plan.audiences
+    ):
         where = "" if namespace is None else f" of namespace {namespace!r}"
         yield f"segment {segment!r}{where} is mapped twice; leave one of its audiences"
     targets = [each.field for each in plan.audiences] + [each.target for each in plan.attributes]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from pipeline.console import logs
+from pipeline.console.columns import parse_columns
 from pipeline.console.exit_status import WRONG, failing_plainly
 from pipeline.console.flags import flag
 from pipeline.console.screen import Screen
@@ -17,6 +18,7 @@ from pipeline.io.scratch import scratch
 from pipeline.preflight.lint import suspicions
 from pipeline.preflight.report import PreflightReport, as_json, tell
 from transforms.errors import ConfigurationError
+from transforms.formats.csv_rows import Columns
 
 
 @click.command("validate")
@@ -28,12 +30,18 @@ from transforms.errors import ConfigurationError
     metavar="FILE",
     help="Changes to count: what it would take to deliver them; may be given several times.",
 )
+@flag(
+    "columns",
+    metavar="NAMES",
+    help='What the columns of CSV files are called: outreach_id="Prospect ID",segment=Audience.',
+)
 @flag("schema", is_flag=True, help="Print the file's JSON Schema, for editors, and end.")
 @click.option("--json", "json_too", is_flag=True, help="Print what was found as JSON too.")
 def validate_command(
     destination: str | None,
     live: bool,
     input: tuple[str, ...],  # noqa: A002 - the flag's name
+    columns: str | None,
     schema: bool,
     json_too: bool,
 ) -> None:
@@ -55,7 +63,7 @@ def validate_command(
             examine_live(verdict)
         if input:
             logs.configure(console)
-            examine_input(verdict, input)
+            examine_input(verdict, input, parse_columns(columns))
     tell(console, verdict)
     if json_too:
         click.echo(json.dumps(as_json(destination, verdict), ensure_ascii=False))
@@ -99,8 +107,8 @@ def examine_live(verdict: PreflightReport) -> None:
         verdict.errors.append(destination.refusal(findings.errors))
 
 
-def examine_input(verdict: PreflightReport, files: Sequence[str]) -> None:
-    """Counts what it would take to deliver some files.
+def examine_input(verdict: PreflightReport, files: Sequence[str], columns: Columns = ()) -> None:
+    """Counts what it would take to deliver some files, with names for the columns of tables.
 
     Raises:
       ActivationError: one is not there, or cannot be read.
@@ -111,4 +119,4 @@ def examine_input(verdict: PreflightReport, files: Sequence[str]) -> None:
         return
     setups = verdict.live.setups if verdict.live else None
     with scratch() as made:
-        verdict.estimate = estimate(verdict.destination, made.spooled(files), setups)
+        verdict.estimate = estimate(verdict.destination, made.spooled(files), setups, columns)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from transforms.text import shown
 
 
 def print_rows(
@@ -31,6 +34,23 @@ def print_rows(
         table.add_row(*map(escape, row))
     console.print(title)
     console.print(table)
+
+
+def tell_unmapped(console: Console, segments: Sequence[Mapping[str, Any]]) -> None:
+    """Prints the unmapped segments that came most often, and those that were probably meant."""
+    if not segments:
+        return
+    console.print(
+        "  unmapped most often: "
+        + ", ".join(f"{escape(shown(each['segment']))} ({each['count']:,})" for each in segments)
+    )
+    for each in segments:
+        if each["resembles"] is not None:
+            console.print(
+                f"[bold red]mistyped?[/] {escape(shown(each['segment']))} is no audience of the"
+                f" destination, and {escape(shown(each['resembles']))} is: they differ in capitals,"
+                " blanks, a prefix or the namespace only"
+            )
 
 
 def duration(seconds: float) -> str:

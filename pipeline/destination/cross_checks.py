@@ -14,6 +14,7 @@ from pipeline.destination.error_text import looks_secret, shown_unless_secret
 from pipeline.destination.sections import BearerAuth, Budget, OAuth
 from pipeline.destination.types import custom_number
 from pipeline.destination.yaml_reader import Document, Path, Problem, spell
+from transforms.plan import canonical
 
 
 def secrets_written(document: Document) -> list[Problem]:
@@ -166,7 +167,7 @@ def _audiences(document: Document) -> Iterator[Problem]:
         segment, namespace = audience.get("segment"), audience.get("namespace")
         if not isinstance(segment, str):
             continue
-        same = mapped.setdefault(segment, [])
+        same = mapped.setdefault(canonical(segment), [])
         at = (*path, "segment")
         for first, other in same:
             if namespace == other or namespace is None or other is None:

@@ -25,6 +25,7 @@ from transforms.outreach.backoff import HOLD_MOST_SECONDS
 from transforms.outreach.delivery import UserProgress
 from transforms.outreach.read_before_write import READ_LEAST
 from transforms.outreach.sender_pool import SenderPool
+from transforms.stages.map import UNMAPPED
 from transforms.stages.patch import Outlet, PatchProspects, Rehearse
 
 ARRIVALS = 20_000
@@ -120,6 +121,7 @@ class Scheduler:
                     "unmapped": counts["map/out-unmapped"],
                     "skewed": counts["parse/out-skewed"],
                     "changes": counts["map/out-changes"] + counts["map/out-rejected"],
+                    **{f"{UNMAPPED}/{segment}": n for segment, n in counts.unmapped.items()},
                 },
             )
             yield self._ledger

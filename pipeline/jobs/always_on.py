@@ -28,8 +28,9 @@ from pipeline.ledger.store import connect, copied, owned
 from pipeline.monitoring.connectivity import Troubles
 from pipeline.monitoring.health import Health
 from pipeline.monitoring.http_server import serving
-from pipeline.summary import ledger_summary
+from pipeline.summary import ledger_summary, segments_since, with_unmapped
 from transforms.clock import steady
+from transforms.mapping import Mapping
 
 _log = logging.getLogger(__name__)
 
@@ -129,7 +130,12 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
             # What there is no time for is written when it is started again.
             outputs.write(min(1.0, stop_signal.seconds_left))
             left = waiting.count(ledger)
-            summary = ledger_summary(before, history.totals(ledger), left, steady() - began)
+            after = history.totals(ledger)
+            summary = with_unmapped(
+                ledger_summary(before, after, left, steady() - began),
+                segments_since(before, after),
+                Mapping(config.plan),
+            )
             return RunResult(
                 {**summary, "dry_run": True} if asked.dry_run else summary,
                 history.reasons(ledger, last_dead_letter),

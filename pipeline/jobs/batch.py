@@ -21,7 +21,8 @@ from pipeline.io.targets import OutputKind, prepare
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import draining
 from pipeline.runners import failing_as_ours, new_pipeline, other_runner
-from pipeline.summary import Counts
+from pipeline.summary import Counts, with_unmapped
+from transforms import mapping
 from transforms.clock import steady
 from transforms.formats.csv_rows import Columns
 from transforms.stages.patch import PatchProspects, Rehearse
@@ -79,8 +80,9 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     )
     earlier = {target: put for target, kind in outputs if target and (put := prepare(target, kind))}
     board = progress.fresh_board()
+    plan = plan_of(destination)
     activation = Activation(
-        plan=plan_of(destination),
+        plan=plan,
         coalesce=coalesce_of(destination),
         patch=Rehearse()
         if asked.dry_run
@@ -108,7 +110,11 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         result = pipeline.run()
         result.wait_until_finish()
     counts = Counts.of(result)
-    summary = counts.summary(steady() - began, dry_run=asked.dry_run)
+    summary = with_unmapped(
+        counts.summary(steady() - began, dry_run=asked.dry_run),
+        counts.unmapped,
+        mapping.Mapping(plan),
+    )
     return RunResult(summary, counts.reasons, counts.kept, board.problems, earlier)
 
 

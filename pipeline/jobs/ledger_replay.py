@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections import abc
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -31,12 +32,13 @@ from pipeline.ledger.guard import holds
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.store import connect, copied, looked_at, owned, transaction
 from pipeline.monitoring.alert_rules import describe, would_be_held
-from pipeline.summary import ledger_summary
+from pipeline.summary import ledger_summary, segments_since, with_unmapped
 from transforms.clock import micros, steady
 from transforms.elements import Block
 from transforms.errors import ActivationError, ConfigurationError
 from transforms.formats.context import PLACE_BITS
 from transforms.formats.csv_rows import Columns
+from transforms.mapping import Mapping
 
 INTAKE_BLOCKS = 16
 """Blocks of a file that one intake takes, of about a megabyte each."""
@@ -108,7 +110,11 @@ def replay_durably(
             else:
                 outputs.write()
             left = waiting.count(ledger)
-            summary = replayed.summary(ledger, steady() - began)
+            summary = with_unmapped(
+                replayed.summary(ledger, steady() - began),
+                replayed.unmapped(ledger),
+                Mapping(config.plan),
+            )
             finished = RunResult(
                 {**summary, "dry_run": True} if asked.dry_run else summary,
                 replayed.reasons(ledger),
@@ -162,7 +168,7 @@ class FileReplay:
 
     paths: Sequence[str]
     lane: int
-    digests: Mapping[str, str] = field(default_factory=dict)
+    digests: abc.Mapping[str, str] = field(default_factory=dict)
     columns: Columns = ()
 
     @property
@@ -240,6 +246,13 @@ class FileReplay:
         return ledger_summary(
             json.loads(text), history.totals(ledger), waiting.count(ledger), seconds
         )
+
+    def unmapped(self, ledger: sqlite3.Connection) -> dict[str, int]:
+        """The unmapped segments that came since it was begun, and how often each did."""
+        (text,) = ledger.execute(
+            "SELECT totals FROM replays WHERE files = ?", (self.key,)
+        ).fetchone()
+        return segments_since(json.loads(text), history.totals(ledger))
 
     def reasons(self, ledger: sqlite3.Connection) -> dict[str, int]:
         """How many dead letters there are since it was begun, by reason."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.console.formatting import tell_unmapped
 from pipeline.io.targets import prepare
 from transforms.elements import OUTCOMES
 from transforms.errors import ConfigurationError
@@ -61,6 +62,7 @@ def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
             table.add_row(f"{summary[outcome]:,}", outcome, meaning)
     table.add_row(f"{summary['requests']:,}", "requests", _pace(summary))
     console.print(table)
+    tell_unmapped(console, summary.get("unmapped_segments", ()))
     for reason, count in finished.reasons.items():
         console.print(f"  {count:,} dead letter{'s' * (count != 1)}: {escape(reason)}")
     if finished.reasons and asked.dead_letters is None:

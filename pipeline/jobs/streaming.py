@@ -27,9 +27,10 @@ from pipeline.runners import (
     new_pipeline,
     runner_name,
 )
-from pipeline.summary import Counts
+from pipeline.summary import Counts, with_unmapped
 from transforms.clock import steady
 from transforms.errors import ActivationError, ConfigurationError
+from transforms.mapping import Mapping
 from transforms.stages.patch import PatchProspects
 
 CHECKPOINTING = "checkpointing_interval"
@@ -150,6 +151,7 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
         raise ActivationError(f"the job ended as {state}; {unharmed}")
     counts = Counts.of(result)
     summary, uncounted = counts.rough_summary(steady() - began)
+    summary = with_unmapped(summary, counts.unmapped, Mapping(plan_of(destination)))
     if uncounted:
         console.print(
             f"the runner's own counters differ by {abs(uncounted):,} changes; what became of each"

@@ -152,7 +152,8 @@ def _is_stale(key: _Key, mapping: Mapping) -> bool:
     segment, namespace, origin, field, value = key
     if segment is None:
         return field not in mapping.targets(origin)
-    return mapping.write(namespace, segment, origin) != (field, value)
+    write = mapping.write(namespace, segment, origin)
+    return write is None or (write.field, write.value) != (field, value)
 
 
 def _prospects_of(connection: sqlite3.Connection, stale: Iterable[_Key]) -> list[int]:

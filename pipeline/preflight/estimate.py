@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.console.formatting import print_rows
+from pipeline.console.formatting import print_rows, tell_unmapped
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import budget_of, plan_of
 from pipeline.io.files import blocks, expand
 from pipeline.io.headers import check_headers
 from pipeline.preflight.live_checks import Setups, check_value
+from pipeline.summary import with_unmapped
+from transforms import mapping as mapping_rules
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, is_known
-from transforms.mapping import Mapping
+from transforms.formats.csv_rows import Columns
 from transforms.stages.parse import parse
 
 
@@ -30,6 +34,8 @@ class Estimate:
       records: lines, rows and documents.
       unreadable: parts of them that would be dead letters.
       unmapped: memberships of no audience here.
+      segments: of those, how often each came.
+      unmapped_segments: of those, the most frequent, as a summary names them.
       changes: of fields.
       refused: changes among them whose value the field would not take.
       refusals: why, for the first of each field, by its name.
@@ -40,6 +46,8 @@ class Estimate:
     records: int = 0
     unreadable: int = 0
     unmapped: int = 0
+    segments: Counter[str] = field(default_factory=Counter)
+    unmapped_segments: Sequence[Mapping[str, Any]] = ()
     changes: int = 0
     refused: int = 0
     refusals: dict[str, str] = field(default_factory=dict)
@@ -64,6 +72,7 @@ class Estimate:
             f" {self.unmapped:,} memberships unmapped, {self.unreadable:,} unreadable"
         )
         print_rows(console, title, rows, ("user", "prospects, one request each", "takes"))
+        tell_unmapped(console, self.unmapped_segments)
         if self.refused:
             console.print(
                 f"  {self.refused:,} of the changes would be dead letters, since their field"
@@ -80,6 +89,7 @@ class Estimate:
             "records": self.records,
             "unreadable": self.unreadable,
             "unmapped": self.unmapped,
+            "unmapped_segments": self.unmapped_segments,
             "changes": self.changes,
             "refused": self.refused,
             "refusals": self.refusals,
@@ -99,7 +109,10 @@ class Estimate:
 
 
 def estimate(
-    destination: Destination, files: Sequence[str], setups: Setups | None = None
+    destination: Destination,
+    files: Sequence[str],
+    setups: Setups | None = None,
+    columns: Columns = (),
 ) -> Estimate:
     """Reads files and counts what would be sent; of the changes it holds only whose they are.
 
@@ -107,15 +120,16 @@ def estimate(
       destination: that maps them.
       files: paths and globs.
       setups: of the custom fields, where they are known.
+      columns: names for the columns of tables, in place of the destination's.
 
     Raises:
       ConfigurationError: a file is not there.
       ActivationError: one cannot be read to its end.
     """
     plan = plan_of(destination)
-    mapping = Mapping(plan)
+    mapping = mapping_rules.Mapping(plan)
     paths = expand(files)
-    columns = destination.columns.pairs
+    columns = tuple({**dict(destination.columns.pairs), **dict(columns)}.items())
     check_headers(paths, columns)
     found = Estimate(paths, prospects={user.name: set() for user in destination.users})
     for path in found.files:
@@ -125,12 +139,16 @@ def estimate(
             found.records += parsed.arrivals
             found.unreadable += len(parsed.dead_letters)
             found.unmapped += mapped.unmapped
+            found.segments.update(mapped.segments)
             changes = [change for change in mapped.changes if not is_known(change)]
             found.changes += len(changes) + len(mapped.misfits)
             found.refused += len(mapped.misfits)
             for misfit in mapped.misfits:
                 found.refusals.setdefault(misfit.change.field, misfit.detail)
             _count(found, changes, setups or {})
+    found.unmapped_segments = with_unmapped({}, found.segments, mapping).get(
+        "unmapped_segments", []
+    )
     return found
 
 

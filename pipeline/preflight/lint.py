@@ -72,7 +72,12 @@ def _file(user: User, file: str, path: Path, key: str) -> Iterator[tuple[Path, s
 
 
 def _audiences(destination: Destination) -> Iterator[tuple[Path, str]]:
+    first: dict[str, int] = {}
     for n, audience in enumerate(destination.audiences):
+        other = first.setdefault(audience.segment.casefold(), n)
+        if destination.audiences[other].segment != audience.segment:
+            text = f"differs from audiences[{other}].segment in capitals only; are both meant?"
+            yield ("audiences", n, "segment"), text
         for key, text in _values(audience):
             yield ("audiences", n, "values", *key), text
 

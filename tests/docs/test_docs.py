@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +19,11 @@ from pipeline.destination.file import load_destination
 from pipeline.io.files import blocks
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from pipeline.summary import Counts
-from tests.support.program import ROOT, run
+from pipeline.summary import Counts, with_unmapped
+from tests.support.program import ROOT, environment, run
 from transforms.elements import DEFERRED, DELIVERED, OUTCOMES, Change, Outcome
 from transforms.fold import gather, settle
+from transforms.mapping import Mapping, OutreachUser, Plan
 from transforms.outreach.proof import NOT_KEPT
 from transforms.outreach.responses import Fate, classify
 from transforms.stages.parse import Parsed, parse
@@ -149,7 +153,8 @@ def test_the_summary_has_the_keys_that_the_page_shows_and_explains() -> None:
     kept = Counts({"map/out-changes": 1, "patch/out-kept": 1}).summary(0.0, dry_run=False)
     rehearsed = Counts({}).summary(0.0, dry_run=True)
     skewed = Counts({"parse/out-skewed": 1}).summary(0.0)
-    assert set(explained) == {*kept, *rehearsed, *skewed}
+    unmapped = with_unmapped({}, {"s": 1}, Mapping(Plan("Oid", (), (), (OutreachUser("ops", 1),))))
+    assert set(explained) == {*kept, *rehearsed, *skewed, *unmapped}
     assert kept["changes"] == 0
 
 
@@ -166,6 +171,7 @@ def counters() -> Iterator[tuple[str, str]]:
 def test_every_counter_is_on_the_page() -> None:
     table = rows(FORMATS, "## Counters")[1:]
     named = {(quoted(row[0])[0], name) for row in table for name in quoted(row[1])}
+    assert "unmapped" in [quoted(row[0])[0] for row in table]  # Its names are segments.
     assert named == set(counters())
 
 
@@ -203,6 +209,39 @@ def test_every_destination_in_the_readme_loads(tmp_path: Path) -> None:
     for text in examples:
         (tmp_path / "destination.yaml").write_text(text, encoding="utf-8")
         assert load_destination(str(tmp_path / "destination.yaml")).audiences
+
+
+@pytest.mark.real
+def test_the_first_use_in_the_readme_works_to_the_letter(tmp_path: Path) -> None:
+    readme = ROOT / "README.md"
+    (destination,), (table,) = fenced(readme, "yaml"), fenced(readme, "csv")
+    (rehearse,), (real,) = fenced(readme, "sh rehearse"), fenced(readme, "sh real")
+    (tmp_path / "changes.csv").write_text(table, encoding="utf-8")
+    there = {**environment(), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    del there["OUTREACH_TOKEN"]
+
+    def typed(commands: str) -> list[dict[str, object]]:
+        ended = subprocess.run(
+            ["bash", "-ec", commands], cwd=tmp_path, env=there, capture_output=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr.decode()
+        return [json.loads(line) for line in ended.stdout.splitlines() if line[:1] == b"{"]
+
+    (tmp_path / "destination.yaml").write_text(destination, encoding="utf-8")
+    (rehearsed,) = typed(rehearse)
+    assert rehearsed["delivered"] == rehearsed["changes"] == 2
+    assert len((tmp_path / "rehearsal.jsonl").read_text("utf-8").splitlines()) == 2
+
+    prospects = tmp_path / "prospects.jsonl"
+    prospects.write_text('{"id": 1234}\n{"id": 1235}\n', encoding="utf-8")
+    with running_sandbox(SandboxOptions(prospects_from=prospects)) as sandbox:
+        (tmp_path / "destination.yaml").write_text(
+            destination.replace("users:", f"outreach: {{base_url: '{sandbox.url}'}}\nusers:", 1)
+        )
+        (delivered,) = typed(real)
+        assert delivered["delivered"] == 2
+        held = {each: fields["custom4"] for each, fields in sandbox.prospects().items()}
+    assert held == {1234: "realized", 1235: "exited"}
 
 
 def test_every_command_in_the_readme_is_one() -> None:

@@ -91,6 +91,27 @@ def test_a_shuffled_trace_ends_in_the_newest_values_with_one_receipt_a_change(
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
 
 
+@pytest.mark.parametrize("more", [["--dry_run"], ["--ledger=l.db"]])
+def test_the_unmapped_segments_that_came_most_often_are_named_with_what_was_meant(
+    sandbox: Sandbox, tmp_path: Path, more: list[str]
+) -> None:
+    mapped = next(iter(NUMBERS))
+    mistyped = f"ups:{mapped.upper()}"
+    lines = [line(1)] + [line(2, segment=mistyped)] * 3 + [line(2, segment="[red]:x:")]
+    write_lines(tmp_path / "in.jsonl", lines)
+    write_destination(tmp_path, sandbox.url, NUMBERS)
+
+    for _ in range(2):
+        ended = replay(tmp_path, "in.jsonl", more=more)
+
+        assert ended.summary["unmapped_segments"] == [
+            {"segment": mistyped, "count": 3, "resembles": mapped},
+            {"segment": "[red]:x:", "count": 1, "resembles": None},
+        ]
+        assert f"unmapped most often: '{mistyped}' (3), '[red]:x:' (1)" in ended.stderr
+        assert f"mistyped? '{mistyped}' is no audience of the destination" in ended.stderr
+
+
 def test_a_receipt_names_the_change_its_value_its_time_and_its_end(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

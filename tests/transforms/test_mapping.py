@@ -45,7 +45,51 @@ def test_a_status_becomes_the_value_that_the_destination_names_for_it() -> None:
 def test_a_segment_without_an_audience_is_counted_and_otherwise_ignored() -> None:
     mapped = Mapping(plan(audience("s", "custom4"))).map([membership("other")])
 
-    assert (mapped.changes, mapped.misfits, mapped.unmapped) == ([], [], 1)
+    assert mapped == ([], [], 1, {"other": 1})
+
+
+UUID = "5114d758-ce71-43ba-b53e-e2a91d67b67f"
+
+
+def test_a_uuid_is_the_same_in_any_capitals_and_goes_on_as_the_destination_spells_it() -> None:
+    mapping = Mapping(plan(audience(UUID.upper(), "custom1"), audience("Vip", "custom2")))
+
+    mapped = mapping.map([membership(UUID), membership("vip"), membership(UUID.title())])
+
+    assert [one.segment for one in mapped.changes] == [UUID.upper()] * 2
+    assert mapped.segments == {"vip": 1}
+    with pytest.raises(ValueError, match="mapped twice"):
+        plan(audience(UUID, "custom1"), audience(UUID.upper(), "custom2"))
+
+
+@pytest.mark.parametrize(
+    ("segment", "meant"),
+    [
+        ("VIP", "vip"),
+        (" vip ", "vip"),
+        ("ups:vip", "vip"),
+        ("segment/ups/VIP", "vip"),
+        ("guests", "aep.guests"),
+        ("other", "other"),
+        ("supervip", None),
+        ("vip2", None),
+        ("", None),
+    ],
+)
+def test_an_unmapped_segment_resembles_one_that_differs_in_capitals_blanks_or_a_prefix(
+    segment: str, meant: str | None
+) -> None:
+    mapping = Mapping(
+        plan(
+            audience("vip", "custom1"),
+            audience("aep.guests", "custom2"),
+            audience("other", "custom3", "crm"),
+        )
+    )
+
+    found = mapping.look_alike(segment)
+
+    assert (found and found.segment) == meant
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -16,6 +17,11 @@ from transforms.clock import micros, steady
 from transforms.elements import REJECTED, Change, Outcome, is_known
 from transforms.mapping import Mapping, Plan
 from transforms.stages.parse import Arrived
+
+UNMAPPED = "unmapped"
+"""The namespace of the counters of unmapped segments."""
+SEGMENTS_NAMED = 50
+"""Unmapped segments that one worker counts by name: an organisation may have thousands."""
 
 
 class MapResult(NamedTuple):
@@ -72,11 +78,26 @@ class MapDoFn(beam.DoFn):
         self._out_unmapped = Metrics.counter("map", "out-unmapped")
         self._out_rejected = Metrics.counter("map", "out-rejected")
 
+        self._segments: Counter[str] = Counter()
+        self._named: set[str] = set()
+
     def setup(self) -> None:  # noqa: D102
         self._mapping = Mapping(self._plan)
 
+    def finish_bundle(self) -> None:
+        """Counts the unmapped segments that came most often, as many as a runner can show."""
+        for segment, count in self._segments.most_common():
+            if len(self._named) == SEGMENTS_NAMED and segment not in self._named:
+                continue
+            self._named.add(segment)
+            Metrics.counter(UNMAPPED, segment).inc(count)
+        self._segments.clear()
+
     def process(self, arrived: Arrived) -> Iterator[Any]:  # noqa: D102
-        changes, misfits, unmapped = self._mapping.map(arrived.memberships, arrived.attributes)
+        changes, misfits, unmapped, segments = self._mapping.map(
+            arrived.memberships, arrived.attributes
+        )
+        self._segments.update(segments)
         asked = sum(not is_known(change) for change in changes)
         self._in_changes.inc(asked + len(misfits) + unmapped)
         self._out_changes.inc(asked)

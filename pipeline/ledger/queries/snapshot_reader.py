@@ -52,7 +52,11 @@ def read_snapshot(connection: sqlite3.Connection, now: float) -> Snapshot:
                     " ORDER BY since"
                 )
             ],
-            totals=dict(connection.execute("SELECT name, count FROM totals ORDER BY name")),
+            totals=dict(
+                connection.execute(
+                    "SELECT name, count FROM totals WHERE name NOT LIKE 'unmapped/%' ORDER BY name"
+                )
+            ),
         )
     finally:
         connection.execute("COMMIT")

@@ -562,6 +562,7 @@ def test_the_input_is_counted_by_user_without_a_request(validate: Validate) -> N
     assert "live" not in said.found
     assert [Path(file).name for file in found["files"]] == ["a.jsonl", "b.jsonl"]
     assert (found["records"], found["unreadable"], found["unmapped"]) == (103, 2, 1)
+    assert found["unmapped_segments"] == [{"segment": "zzzz", "count": 1, "resembles": None}]
     assert (found["changes"], found["prospects"], found["requests"]) == (100, 40, 40)
     ops, ann = found["users"]
     assert ops["prospects"] + ann["prospects"] == 40
