@@ -238,7 +238,7 @@ def test_the_first_use_in_the_readme_works_to_the_letter(tmp_path: Path) -> None
         (tmp_path / "destination.yaml").write_text(
             destination.replace("users:", f"outreach: {{base_url: '{sandbox.url}'}}\nusers:", 1)
         )
-        (delivered,) = typed(real)
+        (delivered,) = typed(real.replace("…", "token"))
         assert delivered["delivered"] == 2
         held = {each: fields["custom4"] for each, fields in sandbox.prospects().items()}
     assert held == {1234: "realized", 1235: "exited"}

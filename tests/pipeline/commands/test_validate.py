@@ -166,6 +166,11 @@ def test_what_was_found_is_printed_as_json_for_programs(validate: Validate) -> N
             "6: audiences[0].values.exited: is what a member has too; nobody can tell who left",
         ),
         (
+            "audiences:",
+            "audiences:\n  - {segment: VIP, mapping_id: 8}\n  - {segment: vip, mapping_id: 9}",
+            "8: audiences[1].segment: differs from audiences[0].segment in capitals only",
+        ),
+        (
             "mapping_id: 4",
             "mapping_id: 4, values: {exited: ''}",
             "6: audiences[0].values.exited: writes an empty text; null clears the field",
