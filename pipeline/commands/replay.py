@@ -77,6 +77,7 @@ def replay_command(
             destination,
             ledger,
             {"--receipts": receipts, "--dead_letters": dead_letters, "--summary": summary},
+            None if sandbox else os.environ,
         )
         own_names = dict(parse_columns(columns))
         runner = other_runner(context.obj)
@@ -135,12 +136,16 @@ def replay_command(
 
 
 def _checked(
-    files: Sequence[str], destination: str, ledger: str | None, outputs: Mapping[str, str | None]
+    files: Sequence[str],
+    destination: str,
+    ledger: str | None,
+    outputs: Mapping[str, str | None],
+    environ: Mapping[str, str] | None,
 ) -> Destination:
     """The destination, once no path of the command line stands in another's way."""
     named = tuple(outputs.items())
     check_paths(inputs=files, destination=destination, ledger=ledger, outputs=named)
-    found = load_destination(destination)
+    found = load_destination(destination, environ)
     check_paths(secrets=found.secret_files(), ledger=ledger, outputs=named)
     if (summary := outputs["--summary"]) is not None:
         check_output(summary, "summary")

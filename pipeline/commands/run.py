@@ -96,7 +96,7 @@ def run_command(
             ("--summary", summary),
         )
         check_paths(destination=destination, ledger=ledger, outputs=outputs)
-        plan = load_destination(destination)
+        plan = load_destination(destination, os.environ)
         check_paths(secrets=plan.secret_files(), ledger=ledger, outputs=outputs)
         if summary is not None:
             check_output(summary, "summary")

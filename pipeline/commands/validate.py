@@ -75,7 +75,7 @@ def examine(path: str) -> PreflightReport:
     """Reads the destination file and looks for its credentials; sends nothing."""
     verdict = PreflightReport()
     try:
-        verdict.destination = load_destination(path)
+        verdict.destination = load_destination(path, os.environ)
         verdict.warnings = suspicions(verdict.destination)
         verdict.destination.secrets(os.environ)
     except ConfigurationError as error:

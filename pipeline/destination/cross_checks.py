@@ -7,7 +7,8 @@ wrong with a file is said at once. They pass over what is not shaped as it shoul
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
 from pipeline.destination.error_text import looks_secret, shown_unless_secret
@@ -28,6 +29,23 @@ def secrets_written(document: Document) -> list[Problem]:
         )
         for path, text in document.texts.items()
         if text and (looks_secret(text) or any(map(_names_secret, path)))
+    ]
+
+
+def unset_variables(document: Document, environ: Mapping[str, str] | None) -> list[Problem]:
+    """Each environment variable that is named for a secret and not set; none without `environ`."""
+    return [
+        Problem(
+            document.line(path),
+            path,
+            f"the environment variable {text} is not set; set it before starting",
+        )
+        for path, text in document.texts.items()
+        if environ is not None
+        and str(path[-1]).endswith("_env")
+        and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,127}", text)
+        and not looks_secret(text)
+        and text not in environ
     ]
 
 

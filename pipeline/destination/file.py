@@ -6,13 +6,18 @@ go, each with its line, the offending value and what to do about it.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
-from pipeline.destination.cross_checks import contradictions, secrets_written
+from pipeline.destination.cross_checks import (
+    contradictions,
+    secrets_written,
+    unset_variables,
+)
 from pipeline.destination.error_text import RefusalError, problems_of, shown_unless_secret
 from pipeline.destination.mapping import Attribute, Audience
 from pipeline.destination.records import ColumnNames, Identity
@@ -153,10 +158,13 @@ class Destination(Section):
         return [file for file in found if file is not None]
 
 
-def load_destination(path: str) -> Destination:
+def load_destination(path: str, environ: Mapping[str, str] | None = None) -> Destination:
     """Reads a destination file, local or wherever Beam's FileSystems read (``gs://…``).
 
-    Environment variables are not looked at; `Destination.secrets` does that.
+    Args:
+      path: of the file.
+      environ: where something is wrong, environment variables that are not set are named with it;
+        None where none is needed. Of a file that is right `Destination.secrets` says so.
 
     Raises:
       ConfigurationError: the file cannot be read or used; one line for each thing that
@@ -179,7 +187,9 @@ def load_destination(path: str) -> Destination:
         problems += problems_of(error, Destination, document)
     problems = secret + [p for p in problems if p.path not in hushed]
     if problems:
-        raise DestinationError(path, problems)
+        said = {problem.path for problem in problems}
+        unset = [one for one in unset_variables(document, environ) if one.path not in said]
+        raise DestinationError(path, [*problems, *unset])
     destination._path, destination._document = path, document  # noqa: SLF001 - set once, here
     return destination
 
@@ -210,12 +220,23 @@ def _text(path: str) -> str:
     content = _remote(path) if "://" in path else _local(path)
     if len(content) > LARGEST_BYTES:
         raise ConfigurationError(f"{path}: is larger than 1 MiB; is it a destination file?")
+    has_mark = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if b"\0" in content and not has_mark:
+        raise ConfigurationError(f"{path}: {_no_text(content)}")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if has_mark else "utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         text = f"is not UTF-8 (byte 0x{content[error.start]:02x}); save it as UTF-8"
         raise DestinationError(path, [Problem(line, (), text)]) from None
+
+
+def _no_text(content: bytes) -> str:
+    """What bytes with zeros among them are."""
+    for zeros, letters in ((content[::2], content[1::2]), (content[1::2], content[::2])):
+        if zeros.count(0) > len(zeros) / 2 and 0 not in letters:
+            return "is UTF-16 without its byte order mark; save it as UTF-8"
+    return "is no text; name the destination file, which is YAML, with --destination"
 
 
 def _local(path: str) -> bytes:

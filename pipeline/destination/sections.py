@@ -16,6 +16,7 @@ from pydantic.config import JsonDict
 
 from pipeline.destination.error_text import RefusalError
 from pipeline.destination.types import (
+    WEBHOOK_EXAMPLE,
     BaseUrl,
     FilePath,
     Line,
@@ -284,6 +285,6 @@ class Alerts(Section):
         None,
         repr=False,  # Chat systems put a secret into it.
         description="Address that is sent a message when something needs a person.",
-        examples=["https://hooks.example.com/outreach"],
+        examples=[WEBHOOK_EXAMPLE],
         json_schema_extra={"pattern": "^https?://"},
     )

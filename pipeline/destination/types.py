@@ -41,9 +41,13 @@ def custom_number(value: object) -> int | None:
 def _mapping_id(value: object) -> int:
     number = custom_number(value)
     if number is None:
+        named = re.fullmatch(r"custom[\s_-]*(?:field)?[\s_-]*([0-9]+)", str(value), re.IGNORECASE)
+        meant = custom_number(named[1].lstrip("0")) if named else None
         raise RefusalError(
             f"must be a whole number from 1 to {CUSTOM_FIELDS}",
-            "use the N of the Custom Field N that this audience is written to",
+            "use the N of the Custom Field N that this audience is written to"
+            if meant is None
+            else f"did you mean {meant}?",
         )
     return number
 
@@ -97,8 +101,8 @@ def _secret_path(value: str) -> str:
     return value
 
 
-def _address(value: str) -> SplitResult:
-    remedy = "write an address such as https://api.outreach.io"
+def _address(value: str, example: str = "https://api.outreach.io") -> SplitResult:
+    remedy = f"write an address such as {example}"
     if not value.isprintable() or " " in value:
         raise RefusalError("must be a web address", remedy)
     try:
@@ -124,8 +128,11 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+WEBHOOK_EXAMPLE: Final = "https://hooks.example.com/outreach"
+
+
 def _webhook(value: str) -> str:
-    _address(value)
+    _address(value, WEBHOOK_EXAMPLE)
     return value
 
 
@@ -135,7 +142,7 @@ def redirect_uri(value: str) -> str:
     Raises:
       RefusalError: it is no address, or not encrypted although it leaves this machine.
     """
-    if _address(value).fragment:
+    if _address(value, "http://localhost:8910/callback").fragment:
         raise RefusalError("must be without a fragment", "remove the # and what follows it")
     return value
 

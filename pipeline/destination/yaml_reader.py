@@ -16,6 +16,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
+from pipeline.destination.yaml_errors import REMEDY, explain
+
 Path = tuple[str | int, ...]
 """The way to a value from the top of the file: keys, and places in lists from 0."""
 
@@ -79,15 +81,13 @@ _DEPTH: Final = 30
 _VALUES: Final = 100_000
 _TAG: Final = "tag:yaml.org,2002:"
 _TRUE: Final = {"true", "yes", "y", "on"}
-_REMEDY: Final = "check the indentation, and put values with : or # in quotes"
-_NO_TABS: Final = "indent with spaces, not tabs"
 _BASES: Final = {"0x": 16, "0o": 8, "0b": 2}
 
 
 class _NotYamlError(Exception):
     """The text cannot be read as YAML at all."""
 
-    def __init__(self, line: int, problem: str, remedy: str = _REMEDY) -> None:
+    def __init__(self, line: int, problem: str, remedy: str = REMEDY) -> None:
         super().__init__(line, problem, remedy)
         self.line = line
         self.problem = problem
@@ -102,13 +102,7 @@ def _compose(text: str) -> Node | None:
     try:
         return yaml.compose(text)
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 1
-        problem = error.problem or ""
-        if problem.startswith("but "):
-            problem = f"{error.context} {problem}"
-        remedy = _NO_TABS if "'\\t'" in problem else _REMEDY
-        raise _NotYamlError(line, problem, remedy) from None
+        raise _NotYamlError(*explain(error, text, _DEPTH)) from None
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         problem = f"a character that YAML does not allow, {error.character!r}"

@@ -168,7 +168,7 @@ def test_what_was_found_is_printed_as_json_for_programs(validate: Validate) -> N
         (
             "audiences:",
             "audiences:\n  - {segment: VIP, mapping_id: 8}\n  - {segment: vip, mapping_id: 9}",
-            "8: audiences[1].segment: differs from audiences[0].segment in capitals only",
+            "7: audiences[1].segment: differs from audiences[0].segment in capitals only",
         ),
         (
             "mapping_id: 4",
