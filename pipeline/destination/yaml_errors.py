@@ -28,6 +28,7 @@ class Fault(NamedTuple):
 
 REMEDY: Final = "check the indentation, and put values with : or # in quotes"
 _OPENED: Final = re.compile(r"""(?:^\s*|[:\-?]\s+|[\[{,]\s*)(["'])""")
+_BRACKETS: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[\[\]{}]|(?:^|\s)#.*""")
 _CLOSING: Final = {"[": "]", "{": "}"}
 _SAME: Final = "give all keys of a group the same number of blanks before them"
 
@@ -63,13 +64,10 @@ def _by_words(problem: str, line: int, began: int | None, text: str) -> Fault:
       began: where what it was reading began, if it said so.
       text: that it read.
     """
-    if "expected ',' or" in problem and began:
-        closing = "]" if "']'" in problem else "}"
-        opening = "[" if closing == "]" else "{"
-        return Fault(began, f"a {opening} is opened and not closed", f"close it with {closing}")
-    bracket = _open_bracket(text) if "<stream end>" in problem else None
+    is_open = "expected ',' or" in problem or "<stream end>" in problem
+    bracket = _open_bracket(text, began or line) if is_open else None
     if bracket is not None:
-        return Fault(*bracket)
+        return bracket
     if "expected <block end>" in problem and began:
         said = f"is indented otherwise than line {began}, with which its group begins"
         return Fault(line, said, _SAME)
@@ -101,20 +99,21 @@ def _open_quote(text: str, last: int) -> int | None:
     return None
 
 
-def _open_bracket(text: str) -> tuple[int, str, str] | None:
-    """The line of the innermost bracket that is never closed, and what is to be said of it."""
+def _open_bracket(text: str, began: int) -> Fault | None:
+    """The innermost bracket that is never closed, or the one that a line begins; else None."""
     opened: list[tuple[str, int]] = []
     for number, line in enumerate(text.splitlines(), start=1):
-        for found in re.finditer(r""""(?:[^"\\]|\\.)*"|'[^']*'|[\[\]{}]|(?:^|\s)#.*""", line):
+        for found in _BRACKETS.finditer(line):
             if found[0] in _CLOSING:
                 opened.append((found[0], number))
-            elif found[0] in _CLOSING.values() and opened:
+            elif opened and found[0] == _CLOSING[opened[-1][0]]:
                 opened.pop()
-    if not opened:
+    here = [each for each in opened if each[1] == began] or opened
+    if not here:
         return None
-    bracket, number = opened[-1]
+    bracket, number = here[-1]
     said = f"a {bracket} is opened and not closed"
-    return number, said, f"close it with {_CLOSING[bracket]}"
+    return Fault(number, said, f"close it with {_CLOSING[bracket]}")
 
 
 def _in_comment(line: str, place: int) -> bool:
