@@ -100,17 +100,29 @@ def _describe(standing: UserProgress, several: bool) -> str:
             f" next at {_clock_time(standing.resumes_at)}"
         )
     elif standing.waits_for:
-        state = f"{standing.waits_for}; again at {_clock_time(standing.resumes_at)}"
+        state = _describe_trouble(standing)
     else:
         state = f"budget: {standing.available:,} of {standing.allowance:,} left"
     retried = f", {standing.troubled:,} to be retried" if standing.troubled else ""
     return f"{name}{state}{retried}"
 
 
+def _describe_trouble(standing: UserProgress) -> str:
+    since = gives_up = ""
+    if standing.troubled_since is not None:
+        since = f" since {_clock_time(standing.troubled_since)}"
+    if standing.gives_up_at is not None:
+        gives_up = f"; gives up {_clock_time(standing.gives_up_at)}"
+    again = f"; again at {_clock_time(standing.resumes_at)}"
+    return f"{standing.waits_for}{since}{again}{gives_up}"
+
+
 def _clock_time(at: float | None) -> str:
     if at is None:
         return "once answered"
-    style = "%H:%M:%S" if at - steady() < 120 else "%H:%M"  # noqa: PLR2004
+    style = "%H:%M:%S" if abs(at - steady()) < 120 else "%H:%M"  # noqa: PLR2004
+    if abs(at - steady()) > 12 * 3600:
+        style = "%Y-%m-%d %H:%M"
     return dt.datetime.fromtimestamp(at).astimezone().strftime(style)
 
 

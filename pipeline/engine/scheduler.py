@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from pipeline.engine.beam_steps import DELIVERY, BeamSteps, StepOutlet
 from pipeline.engine.config import PATCHES_LEAST, PATCHES_MOST, EngineConfig
@@ -177,13 +178,27 @@ class Scheduler:
         """What each user with something to send waits for, for people."""
         now = self._config.clock()
         queued = queue.prospects(self._ledger)
-        return [
-            schedule.standing(
-                now, schedule.next_at(now, self._least(schedule, now)), queued[schedule.name]
+        troubled = queue.troubled_since(self._ledger)
+        found: list[UserProgress] = []
+        for schedule in self._schedules:
+            name = schedule.name
+            if name not in queued:
+                continue
+            standing = schedule.standing(
+                now, schedule.next_at(now, self._least(schedule, now)), queued[name]
             )
-            for schedule in self._schedules
-            if schedule.name in queued
-        ]
+            if name in troubled:
+                since, due = troubled[name] / 1e6, queue.next_due(self._ledger, name)
+                held_until = self._pool.held_until(name)
+                standing = replace(
+                    standing,
+                    waits_for=self._pool.last_trouble(name) or "trouble",
+                    resumes_at=max(held_until, now if due is None else due / 1e6),
+                    troubled_since=since,
+                    gives_up_at=since + self._config.delivery.give_up_seconds,
+                )
+            found.append(standing)
+        return found
 
     def _least(self, schedule: UserSchedule, now: float) -> int:
         # A backlog is sent in turns that are large enough to be read before they are written:

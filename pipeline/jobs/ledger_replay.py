@@ -130,6 +130,7 @@ def replay_durably(
                     if not each.released_at
                 ],
                 interrupted=not ended,
+                resumed=resumed and not asked.dry_run,
             )
             if ended and not left:
                 replayed.end(ledger)

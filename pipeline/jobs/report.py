@@ -60,8 +60,10 @@ def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
         if summary[outcome]:
             meaning = "would be written" if _rehearsed(finished, outcome) else MEANINGS[outcome]
             table.add_row(f"{summary[outcome]:,}", outcome, meaning)
-    table.add_row(f"{summary['requests']:,}", "requests", _pace(summary))
+    table.add_row(f"{summary['requests']:,}", "requests", _pace(finished))
     console.print(table)
+    if not summary["records"] and not summary["changes"]:
+        console.print("  There was nothing to read: the input is empty.")
     tell_unmapped(console, summary.get("unmapped_segments", ()))
     for reason, count in finished.reasons.items():
         console.print(f"  {count:,} dead letter{'s' * (count != 1)}: {escape(reason)}")
@@ -100,8 +102,11 @@ def _rehearsed(finished: RunResult, outcome: str) -> bool:
     return outcome == "delivered" and bool(finished.summary.get("dry_run"))
 
 
-def _pace(summary: Mapping[str, Any]) -> str:
+def _pace(finished: RunResult) -> str:
+    summary = finished.summary
     throttled = f", {summary['throttled']:,} of them answered 429" if summary["throttled"] else ""
+    if finished.resumed:
+        return f"since it was begun, {summary['seconds']:,.1f} s of it in this run{throttled}"
     return f"in {summary['seconds']:,.1f} s{throttled}"
 
 
@@ -131,6 +136,7 @@ class RunResult:
       ledger: where what is kept waits; None where it is in the input.
       held: what a person is asked about audiences that empty too fast.
       interrupted: it was asked to stop before it was done.
+      resumed: the summary is of earlier processes too, apart from its seconds.
       again: the command that goes on with what was left, where a ledger holds it.
     """
 
@@ -142,4 +148,5 @@ class RunResult:
     ledger: str | None = None
     held: Sequence[str] = ()
     interrupted: bool = False
+    resumed: bool = False
     again: str | None = None

@@ -136,6 +136,19 @@ def prospects(connection: sqlite3.Connection) -> dict[str, int]:
     return dict(connection.execute("SELECT user, count(*) FROM queue GROUP BY user"))
 
 
+def troubled_since(connection: sqlite3.Connection) -> dict[str, int]:
+    """Since when the first of those who wait has met nothing but trouble, by user.
+
+    Of users whose requests do; in microseconds since the epoch.
+    """
+    return dict(
+        connection.execute(
+            "SELECT user, min(troubled_since) FROM queue WHERE troubled_since NOT NULL"
+            " GROUP BY user"
+        )
+    )
+
+
 def _is_any_held(connection: sqlite3.Connection) -> bool:
     row = connection.execute("SELECT 1 FROM held WHERE released_at IS NULL LIMIT 1").fetchone()
     return row is not None

@@ -29,6 +29,7 @@ class CircuitBreaker:
       held_until: no request is to be sent before.
       held_for: why not.
       last_trouble: what was met last.
+      troubled_since: when the first of the troubles in a row was met; None where there are none.
     """
 
     def __init__(self, enough: int) -> None:
@@ -37,6 +38,7 @@ class CircuitBreaker:
         self.held_until = -math.inf
         self.held_for = ""
         self.last_trouble = ""
+        self.troubled_since: float | None = None
 
     @property
     def exhausted(self) -> bool:
@@ -46,6 +48,7 @@ class CircuitBreaker:
     def restore(self) -> None:
         """A request was answered as it should be."""
         self._troubles = 0
+        self.troubled_since = None
 
     def meet(self, what: str, now: float, retry_at: float | None = None) -> None:
         """A request met trouble, perhaps of its prospect's own making.
@@ -55,18 +58,24 @@ class CircuitBreaker:
           now: when.
           retry_at: when the server wants to be asked again, if it said so.
         """
-        self.last_trouble = what
+        self._note(what, now)
         self._troubles += 1
         if self.exhausted:
             self._hold(retry_time(self._troubles - self._enough, now, retry_at), what)
 
     def refrain(self, what: str, now: float, retry_at: float | None = None) -> None:
         """There is trouble whatever is asked, such as maintenance; arguments as of `meet`."""
+        self._note(what, now)
         if now >= self.held_until:  # else those that were in flight meet the same once more
             self._troubles = max(self._troubles + 1, self._enough)
         told = retry_at is not None and retry_at > now
         until = now if told else now + jitter(self._troubles - self._enough)
         self._hold(until if retry_at is None else max(until, _bounded(retry_at, now)), what)
+
+    def _note(self, what: str, now: float) -> None:
+        self.last_trouble = what
+        if self.troubled_since is None:
+            self.troubled_since = now
 
     def _hold(self, until: float, why: str) -> None:
         if until > self.held_until:

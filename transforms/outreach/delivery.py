@@ -50,6 +50,8 @@ class UserProgress:
         it does not wait.
       waits_for: why it waits; empty if it does not, or only for an answer.
       paused: what is wrong with the user's credential, if it is paused.
+      troubled_since: since when requests have met nothing but trouble; None where they do not.
+      gives_up_at: when the first change that met it becomes a dead letter.
     """
 
     user: str
@@ -65,3 +67,5 @@ class UserProgress:
     resumes_at: float | None
     waits_for: str
     paused: CredentialError | None
+    troubled_since: float | None = None
+    gives_up_at: float | None = None

@@ -66,6 +66,7 @@ class Sender:
         self._access_token = AccessToken(user, credential)
         self._budget = budget
         self._in_flight = delivery.in_flight
+        self._give_up_seconds = delivery.give_up_seconds
         self._clock = clock
         self._queue = SendQueue()
         self._outcomes = Outcomes(user, self._queue, delivery.give_up_seconds, emit)
@@ -85,6 +86,7 @@ class Sender:
 
     def standing(self) -> UserProgress:
         """What this sender is doing now."""
+        since = self._breaker.troubled_since
         return UserProgress(
             self._user,
             len(self._queue),
@@ -99,6 +101,8 @@ class Sender:
             self._resumes_at,
             self._waits_for,
             self.paused,
+            since,
+            None if since is None else since + self._give_up_seconds,
         )
 
     def stop(self) -> None:

@@ -125,6 +125,11 @@ class SenderPool:
         known = self._known.get(user)
         return known.breaker.held_for if known and known.breaker.exhausted else None
 
+    def last_trouble(self, user: str) -> str:
+        """What a request of a user's met last that met trouble; empty where none has."""
+        known = self._known.get(user)
+        return known.breaker.last_trouble if known else ""
+
     def deliver(
         self,
         patches: Mapping[Access, Iterable[Patch]],

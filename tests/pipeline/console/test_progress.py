@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,22 @@ def test_the_board_says_what_is_waited_for_and_until_when() -> None:
     said = board.describe()
 
     assert re.fullmatch(r"budget: 4,812 of 9,500 left, next at \d\d:\d\d", said)
+
+
+def test_the_board_says_what_trouble_there_is_since_when_and_when_it_gives_up() -> None:
+    board = Board()
+    met = replace(
+        standing(waiting=2, waits_for="no connection to api.example.com"),
+        troubled_since=steady() - 600,
+        gives_up_at=steady() + 86_400 - 600,
+    )
+    board.tell([met])
+
+    assert re.fullmatch(
+        r"no connection to api\.example\.com since \d\d:\d\d; again at \d\d:\d\d;"
+        r" gives up \d{4}-\d\d-\d\d \d\d:\d\d",
+        board.describe(),
+    )
 
 
 def test_the_board_tells_several_users_apart() -> None:
