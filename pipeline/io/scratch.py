@@ -1,18 +1,29 @@
-"""A folder for what a replay keeps only until it has ended: standard input, and a ledger."""
+"""Temporary folders: for what a replay keeps only until it has ended, and for copies of ledgers.
+
+A process that is killed leaves its folder behind; the next one removes what is nobody's.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import os
 import shlex
 import shutil
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pipeline.ledger.store import looked_at
+
 _CHUNK_BYTES = 1 << 20
+_PREFIX = "outreach-activation-"
+_IN_USE = ".in-use"
 
 
 @dataclass(slots=True)
@@ -51,12 +62,54 @@ class Scratch:
 @contextmanager
 def scratch() -> Iterator[Scratch]:
     """A new folder for as long as the block lasts, or longer where it is kept."""
-    made = Scratch(Path(tempfile.mkdtemp(prefix="outreach-activation-")))
+    remove_abandoned()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    descriptor = _occupy(folder)
+    made = Scratch(folder)
     try:
         yield made
     finally:
-        if not made.kept:
-            shutil.rmtree(made.folder, ignore_errors=True)
+        if made.kept:
+            (folder / _IN_USE).unlink()
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def copied_ledger(path: str | None) -> Iterator[str]:
+    """The path of a ledger's copy that goes when the block ends; of a new one where there is none.
+
+    Raises:
+      ConfigurationError: what is there is no ledger.
+    """
+    with scratch() as made:
+        if path is not None and Path(path).exists():
+            with looked_at(path) as ledger, closing(sqlite3.connect(made.ledger)) as other:
+                ledger.backup(other)
+        yield made.ledger
+
+
+def remove_abandoned() -> None:
+    """Removes temporary folders whose process is gone without having said that they stay."""
+    for mark in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_IN_USE}"):
+        with contextlib.suppress(OSError):  # Somebody else's, or gone meanwhile.
+            descriptor = os.open(mark, os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(mark.parent, ignore_errors=True)
+            finally:
+                os.close(descriptor)
+
+
+def _occupy(folder: Path) -> int:
+    """Marks a folder as in use by this process, for as long as the descriptor is open."""
+    unlocked = folder / f"{_IN_USE}.new"
+    descriptor = os.open(unlocked, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    # Only now it is a mark: nobody finds one that is not locked yet.
+    unlocked.rename(folder / _IN_USE)
+    return descriptor
 
 
 def command_again(arguments: Sequence[str], made: Scratch | None) -> str:

@@ -19,12 +19,13 @@ from pipeline.engine.maintenance import Maintenance, Pruning
 from pipeline.engine.outputs import Outputs, begin_outputs
 from pipeline.engine.pubsub_ingest import MESSAGES_UNDER_WAY, Subscription
 from pipeline.engine.scheduler import Scheduler
+from pipeline.io.scratch import copied_ledger
 from pipeline.io.targets import check_subscription
 from pipeline.jobs.ledger_replay import WAIT_LEAST_SECONDS
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import StopSignal, stopping
 from pipeline.ledger import history, waiting
-from pipeline.ledger.store import connect, copied, owned
+from pipeline.ledger.store import connect, owned
 from pipeline.monitoring.connectivity import Troubles
 from pipeline.monitoring.health import Health
 from pipeline.monitoring.http_server import serving
@@ -80,7 +81,9 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
     board = progress.fresh_board()
     stop_signal = StopSignal()
     with ExitStack() as stack:
-        path = stack.enter_context(copied(asked.ledger)) if asked.dry_run else str(asked.ledger)
+        path = (
+            stack.enter_context(copied_ledger(asked.ledger)) if asked.dry_run else str(asked.ledger)
+        )
         stack.enter_context(stopping(board, stop_signal, console))
         stack.enter_context(owned(path))
         ledger = stack.enter_context(closing(connect(path)))

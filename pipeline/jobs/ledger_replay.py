@@ -24,13 +24,14 @@ from pipeline.engine.outputs import Outputs, begin_outputs
 from pipeline.engine.scheduler import Scheduler
 from pipeline.io.files import blocks, expand
 from pipeline.io.headers import check_headers
+from pipeline.io.scratch import copied_ledger
 from pipeline.jobs.batch import Replay, unhurried_gc
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import StopSignal, stopping
 from pipeline.ledger import history, waiting
 from pipeline.ledger.guard import holds
 from pipeline.ledger.inbox import BACKFILL, LIVE
-from pipeline.ledger.store import connect, copied, looked_at, owned, transaction
+from pipeline.ledger.store import connect, looked_at, owned, transaction
 from pipeline.monitoring.alert_rules import describe, would_be_held
 from pipeline.summary import ledger_summary, segments_since, with_unmapped
 from transforms.clock import micros, steady
@@ -76,7 +77,7 @@ def replay_durably(
     board = progress.fresh_board()
     stop_signal = StopSignal()
     with ExitStack() as stack:
-        path = stack.enter_context(copied(asked.ledger)) if asked.dry_run else asked.ledger
+        path = stack.enter_context(copied_ledger(asked.ledger)) if asked.dry_run else asked.ledger
         stack.enter_context(owned(path))
         ledger = stack.enter_context(closing(connect(path, lasting=asked.lasting)))
         try:

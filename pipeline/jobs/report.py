@@ -65,6 +65,16 @@ def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
     if not summary["records"] and not summary["changes"]:
         console.print("  There was nothing to read: the input is empty.")
     tell_unmapped(console, summary.get("unmapped_segments", ()))
+    _print_outputs(console, finished, asked)
+    _print_obstacles(console, finished)
+    if finished.kept:
+        were = "would not be" if summary.get("dry_run") else "were not"
+        console.print(f"  {finished.kept:,} changes {were} sent; {_place(finished)}")
+    if finished.again is not None:
+        console.print(f"  To go on: {escape(finished.again)}")
+
+
+def _print_outputs(console: Console, finished: RunResult, asked: ReportRequest) -> None:
     for reason, count in finished.reasons.items():
         console.print(f"  {count:,} dead letter{'s' * (count != 1)}: {escape(reason)}")
     if finished.reasons and asked.dead_letters is None:
@@ -74,12 +84,6 @@ def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
             earlier = finished.earlier.get(target)
             put = f" (earlier ones: {escape(earlier)})" if earlier else ""
             console.print(f"  {name}: {escape(target)}{put}")
-    _print_obstacles(console, finished)
-    if finished.kept:
-        were = "would not be" if summary.get("dry_run") else "were not"
-        console.print(f"  {finished.kept:,} changes {were} sent; {_place(finished)}")
-    if finished.again is not None:
-        console.print(f"  To go on: {escape(finished.again)}")
 
 
 def _print_obstacles(console: Console, finished: RunResult) -> None:

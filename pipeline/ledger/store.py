@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
 from pipeline.ledger.schema import APPLICATION, VERSION, migrate, version_of
@@ -140,21 +139,6 @@ def looked_at(path: str) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.close()
-
-
-@contextmanager
-def copied(path: str | None) -> Iterator[str]:
-    """The path of a copy that goes when the block ends; of a new ledger where there is none.
-
-    Raises:
-      ConfigurationError: what is there is no ledger.
-    """
-    with TemporaryDirectory(prefix="outreach-activation-") as folder:
-        copy = str(Path(folder) / "ledger.db")
-        if path is not None and Path(path).exists():
-            with looked_at(path) as ledger, closing(sqlite3.connect(copy)) as other:
-                ledger.backup(other)
-        yield copy
 
 
 @contextmanager

@@ -87,6 +87,10 @@ class Outcomes:
                 self._queue.done(work)
         return spared
 
+    def gives_up_at(self, since: float | None) -> float | None:
+        """When what has met trouble since then becomes a dead letter; None where none was met."""
+        return None if since is None else since + self._give_up_seconds
+
     def superseded(self, changes: Sequence[Change], now: float) -> None:
         """Changes were overtaken in the queue."""
         if changes:

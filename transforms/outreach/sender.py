@@ -66,7 +66,6 @@ class Sender:
         self._access_token = AccessToken(user, credential)
         self._budget = budget
         self._in_flight = delivery.in_flight
-        self._give_up_seconds = delivery.give_up_seconds
         self._clock = clock
         self._queue = SendQueue()
         self._outcomes = Outcomes(user, self._queue, delivery.give_up_seconds, emit)
@@ -79,8 +78,7 @@ class Sender:
         self._abandoned = False
         self._waits_for = ""
         self._resumes_at: float | None = None
-        self._requests = 0
-        self._throttled = 0
+        self._requests = self._throttled = 0
         self._throttled_seconds = 0.0
         self.paused: CredentialError | None = None
 
@@ -102,7 +100,7 @@ class Sender:
             self._waits_for,
             self.paused,
             since,
-            None if since is None else since + self._give_up_seconds,
+            self._outcomes.gives_up_at(since),
         )
 
     def stop(self) -> None:
@@ -196,9 +194,7 @@ class Sender:
             return due, self._breaker.last_trouble if due is not None else ""
         if self._breaker.held_until > now:
             return self._breaker.held_until, self._breaker.held_for
-        if self._queue.in_flight and self._goes_alone(now):
-            return None, ""
-        return None
+        return (None, "") if self._queue.in_flight and self._goes_alone(now) else None
 
     def _goes_alone(self, now: float) -> bool:
         # Only an answer shows what others spent, or that a fresh token is good; trouble needs calm.
@@ -241,13 +237,12 @@ class Sender:
     async def _read(self, chunk: list[Work], token: str) -> None:
         """Reads what prospects hold, with one request for all, and drops what is so already."""
         fields = sorted({change.field for work in chunk for change in work.changes})
-        ids = [work.outreach_id for work in chunk]
-        request = self._client.read_prospects(ids, fields, token)
+        request = self._client.read_prospects([work.outreach_id for work in chunk], fields, token)
         verdict, body = await self._ask(request, token, classify_read)
         if is_elsewhere(verdict):
             self._pause(verdict.problem_of(self._user))
-        values = read_values(body) if verdict.fate is Fate.ACCEPTED else {}
-        spared = self._outcomes.read(chunk, verdict, values, self._clock())
+        held = read_values(body) if verdict.fate is Fate.ACCEPTED else {}
+        spared = self._outcomes.read(chunk, verdict, held, self._clock())
         self._reading.learn(verdict, spared)
 
     async def _ask(
