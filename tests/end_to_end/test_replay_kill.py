@@ -101,6 +101,8 @@ def test_a_replay_that_is_killed_again_and_again_ends_as_if_it_never_was(
         assert last.returncode == 0, stderr.decode()
         summary = json.loads(stdout.splitlines()[-1])
         assert kills > 1
-        assert b"since it was begun" in stderr
+        said = " ".join(stderr.decode().split())
+        # Those that were killed may not have got as far as to begin.
+        assert ("since it was begun" in said) == ("going on with the replay" in said)
         assert summary["changes"] == len(LINES)
         assert_finished_once(tmp_path, sandbox, kills)
