@@ -35,6 +35,10 @@ class BudgetStatus(NamedTuple):
     over: bool
 
 
+WINDOWS_SHOWN = 4
+"""Windows of which a user's plot shows what was spent."""
+
+
 class Usage(NamedTuple):
     """One point of a user's plot: what happened in a 240th of a window."""
 
@@ -56,7 +60,7 @@ class Allowance:
         self._used = 0
         self._spends: deque[tuple[float, int]] = deque()
         self._asked: deque[float] = deque()
-        self._usage: deque[Usage] = deque(maxlen=_BUCKETS)
+        self._usage: deque[Usage] = deque(maxlen=_BUCKETS * WINDOWS_SHOWN)
 
     def spend(self, now: float) -> BudgetStatus:
         """Counts one request of the client under test."""
@@ -91,8 +95,9 @@ class Allowance:
         return self._reset(now)
 
     def usage(self, now: float) -> list[Usage]:
-        """The last window's points, oldest first; spans in which nothing happened are absent."""
-        return [point for point in self._usage if point.at > now - self.window_seconds]
+        """The last windows' points, oldest first; spans in which nothing happened are absent."""
+        since = now - self.window_seconds * WINDOWS_SHOWN
+        return [point for point in self._usage if point.at > since]
 
     def _roll(self, now: float) -> None:
         past = now - self.window_seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
 from tests.support.program import (
+    ROOT,
     TOKEN,
     environment,
     json_lines,
@@ -290,6 +292,28 @@ def test_a_private_sandbox_needs_no_credential_and_holds_the_prospects(tmp_path:
 
     assert ended.status == 0
     assert ended.summary["delivered"] == 3
+
+
+@pytest.mark.parametrize("budget", [{}, {"requests": 200, "per_seconds": 2, "reserve": 10}])
+def test_over_a_ledger_no_request_changes_nothing_however_scarce_the_budget(
+    tmp_path: Path, budget: dict[str, int]
+) -> None:
+    examples = ROOT / "examples"
+    options = SandboxOptions(prospects_from=examples / "prospects.jsonl")
+    with running_sandbox(options) as sandbox:
+        destination = (examples / "destination.yaml").read_text("utf-8")
+        destination = destination.replace(
+            "users:", f"outreach: {{base_url: '{sandbox.url}'}}\nusers:"
+        )
+        if budget:
+            destination = re.sub(r"budget: {.*}", f"budget: {json.dumps(budget)}", destination)
+        (tmp_path / "destination.yaml").write_text(destination, encoding="utf-8")
+        files = [str(examples / name) for name in ("profiles.jsonl", "changes.jsonl")]
+        replay(tmp_path, *files, more=["--ledger=l.db"])
+
+        sent = [one for one in sandbox.requests() if one.method == "PATCH" and one.status == 200]
+    assert len(sent) > 300
+    assert [one.path for one in sent if not one.altered] == []
 
 
 def test_the_budget_is_waited_for_and_never_exceeded(tmp_path: Path) -> None:

@@ -18,7 +18,9 @@ from typing import NamedTuple
 from pipeline.sandbox.fields import FIELDS, ResourceKind
 
 _RECENT = 200
-"""Changes that the page can mark as the latest."""
+"""Changes by which the page orders the latest first."""
+_HISTORY = 20
+"""Changes that are remembered of each record."""
 
 _RELATIONSHIPS: Mapping[ResourceKind, Mapping[str, object]] = {
     "prospect": {"account": {"data": None}, "owner": {"data": None}, "stage": {"data": None}},
@@ -62,6 +64,7 @@ class Collection:
       kind: ``prospect`` or ``account``.
       keep: is told of what changes, so that it can outlive the process.
       recent: the latest alterations, newest last.
+      history: by record, its latest alterations, newest last.
       tallies: custom field to how many records hold each value of it.
     """
 
@@ -69,6 +72,7 @@ class Collection:
         self.kind = kind
         self.keep: Keep = _forget
         self.recent: deque[Alteration] = deque(maxlen=_RECENT)
+        self.history: dict[int, deque[Alteration]] = {}
         self.tallies: dict[str, Counter[str]] = {}
         self._records: dict[int, Record] = {}
         self._ids: list[int] = []
@@ -116,7 +120,9 @@ class Collection:
                 continue
             altered[name] = value
             self._index(record_id, name, before, value)
-            self.recent.append(Alteration(now, record_id, name, before, value))
+            alteration = Alteration(now, record_id, name, before, value)
+            self.recent.append(alteration)
+            self.history.setdefault(record_id, deque(maxlen=_HISTORY)).append(alteration)
             if value is None:
                 del held[name]
             else:
@@ -129,6 +135,7 @@ class Collection:
     def remove(self, record_id: int, now: float) -> None:
         """Deletes a record."""
         record = self._records.pop(record_id)
+        self.history.pop(record_id, None)
         for name, value in record.attributes.items():
             self._index(record_id, name, value, None)
         del self._ids[bisect_right(self._ids, record_id) - 1]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.sandbox.core import Outreach
 from pipeline.sandbox.ui.admin_api import json_response
-from pipeline.sandbox.ui.snapshot import View, snapshot
+from pipeline.sandbox.ui.snapshot import View, prospect_story, snapshot
 
 _STATIC = files("pipeline.sandbox.ui") / "static"
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
@@ -59,6 +59,7 @@ class Page:
         app.router.add_get("/static/{name}", self._static)
         app.router.add_get("/sandbox/state", self._state)
         app.router.add_get("/sandbox/requests/{number:[0-9]+}", self._request)
+        app.router.add_get("/sandbox/prospects/{number:[0-9]+}", self._prospect)
         app.router.add_get("/sandbox/events", self._events)
         app.on_shutdown.append(self._stop)
 
@@ -100,6 +101,12 @@ class Page:
                 "answer": None if exchange.answer is None else exchange.answer.decode(),
             }
         )
+
+    async def _prospect(self, request: web.Request) -> web.Response:
+        story = prospect_story(self._outreach, int(request.match_info["number"]))
+        if story is None:
+            raise web.HTTPNotFound(text="there is no such prospect\n")
+        return json_response({"now": self._clock(), **story})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         stream = web.StreamResponse(

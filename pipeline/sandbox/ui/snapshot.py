@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 from pipeline.sandbox.api.records import Collection, Record, full_name
 from pipeline.sandbox.core import Outreach
+from pipeline.sandbox.rate_limit import WINDOWS_SHOWN
 from pipeline.sandbox.request_log import LoggedRequest
 
 _REQUESTS = 60
+_REQUESTS_OF_ONE = 20
 _VIOLATIONS = 20
 _VALUES = 12
 """Values of one field that are told apart; the rest are counted together."""
@@ -49,6 +51,7 @@ def snapshot(outreach: Outreach, view: View, now: float) -> dict[str, Any]:
         "revision": request_log.revision,
         "now": now,
         "hour": outreach.options.hour,
+        "windows": WINDOWS_SHOWN,
         "limit": outreach.options.limit,
         "counts": {
             "prospects": len(prospects),
@@ -114,9 +117,6 @@ def _prospects(outreach: Outreach, view: View) -> dict[str, Any]:
         total, ids = len(found), found[start : start + view.size]
     else:
         total, ids = len(records), list(islice(_order(records, view), start, start + view.size))
-    altered: dict[int, dict[str, Any]] = {}
-    for each in records.recent:
-        altered.setdefault(each.id, {})[each.field] = {"at": each.at, "before": each.before}
     rows = [(each, record) for each in ids if (record := records.get(each))]
     return {
         "total": total,
@@ -129,9 +129,34 @@ def _prospects(outreach: Outreach, view: View) -> dict[str, Any]:
                 "name": full_name(record.attributes),
                 "updated_at": record.updated_at,
                 "attributes": record.attributes,
-                "altered": altered.get(record_id, {}),
+                "altered": {
+                    each.field: {"at": each.at, "before": each.before}
+                    for each in records.history.get(record_id, ())
+                },
             }
             for record_id, record in rows
+        ],
+    }
+
+
+def prospect_story(outreach: Outreach, record_id: int) -> dict[str, Any] | None:
+    """All that is remembered of one prospect; None if there is none of this id."""
+    records = outreach.collections["prospect"]
+    record = records.get(record_id)
+    if record is None:
+        return None
+    path = f"/api/v2/prospects/{record_id}"
+    asked = [each for each in outreach.request_log.exchanges if each.path == path]
+    return {
+        "id": record_id,
+        "name": full_name(record.attributes),
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "attributes": record.attributes,
+        "history": [each._asdict() for each in reversed(records.history.get(record_id, ()))],
+        "requests": [
+            {**_request(each), "body": each.body.decode(errors="replace")}
+            for each in _last(asked, _REQUESTS_OF_ONE)
         ],
     }
 

@@ -68,6 +68,34 @@ def test_the_latest_changes_come_first_and_say_what_was_there() -> None:
         assert rows[0]["altered"] == {"custom4": {"at": clock.now, "before": "realized"}}
 
 
+def test_what_a_field_held_before_is_kept_however_much_changes_elsewhere() -> None:
+    with running_sandbox(SandboxOptions(prospects=300)) as sandbox:
+        for status in ("realized", "exited"):
+            patch(sandbox, 7, custom4=status)
+        for prospect in range(20, 280):
+            patch(sandbox, prospect, custom4="realized")
+        (row,) = _state(sandbox, search="7", size=1)["prospects"]["rows"]
+        assert (row["id"], row["altered"]["custom4"]["before"]) == (7, "realized")
+        story = ask(sandbox, "GET", "/sandbox/prospects/7").json
+        assert [(one["before"], one["after"]) for one in story["history"]] == [
+            ("realized", "exited"),
+            (None, "realized"),
+        ]
+        assert [one["status"] for one in story["requests"]] == [200, 200]
+        assert ask(sandbox, "GET", "/sandbox/prospects/999").status == 404
+
+
+def test_a_plot_keeps_the_windows_before_this_one() -> None:
+    clock = Clock()
+    with running_sandbox(SandboxOptions(prospects=9, hour=60.0), clock) as sandbox:
+        for _ in range(5):
+            patch(sandbox, 1, custom4="x")
+            clock.now += 60
+        state = _state(sandbox)
+        assert state["windows"] == 4
+        assert sum(own for _, own, *_ in state["users"][0]["usage"]) == 3
+
+
 def test_a_request_is_shown_with_its_body_and_its_answer() -> None:
     with running_sandbox(SandboxOptions(prospects=1)) as sandbox:
         patch(sandbox, 1, custom4="realized")
@@ -170,6 +198,41 @@ def test_prospects_are_searched_and_paged_with_the_keyboard(
     chromium.type("#search-text", "59")
     wait_for(lambda: chromium.text("#place") == "1 to 1 of 1 prospect")
     assert chromium.text("#rows td.number") == "59"
+
+
+@pytest.mark.browser
+def test_a_prospect_opens_to_its_history_and_its_requests(
+    sandbox: Sandbox, chromium: Browser
+) -> None:
+    for status in ("realized", "exited"):
+        patch(sandbox, 3, "bearer-of-ops", custom4=status)
+    _open(chromium, sandbox)
+    chromium.click("#rows button[data-id='3']")
+    wait_for(lambda: "Prospect 3" in chromium.text("#one-title"))
+    told = " ".join(chromium.text("#one-story").split())
+    assert "custom4 realized exited" in told
+    assert told.count("PATCH") == 2
+    chromium.click("#one form button")
+    wait_for(lambda: chromium.run("return !document.querySelector('#one').open"))
+    assert chromium.complaints() == []
+
+
+@pytest.mark.browser
+def test_a_table_that_is_wider_than_a_phone_says_that_it_scrolls(
+    sandbox: Sandbox, chromium: Browser
+) -> None:
+    patch(sandbox, 1, "bearer-of-ops", custom4="x" * 300, custom7="y" * 30)
+    _open(chromium, sandbox)
+    hidden = "return document.querySelector('#wider').hidden"
+    for width, expected in ((1_280, True), (360, False)):
+        chromium.devtools(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=800,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        wait_for(lambda expected=expected: chromium.run(hidden) is expected)
 
 
 @pytest.mark.browser
@@ -302,4 +365,4 @@ def test_a_user_lets_an_application_in(sandbox: Sandbox, chromium: Browser) -> N
 def test_the_page_is_shipped_with_the_package() -> None:
     static = ROOT / "pipeline/sandbox/ui/static"
     names = {file.name for file in static.iterdir()}
-    assert names == {"icon.svg", "index.html", "page.css", "page.js", "parts.js", "plot.js"}
+    assert names == {"icon.svg", "index.html", "page.css", "page.js", "parts.js", "plot.js", "prospect.js"}

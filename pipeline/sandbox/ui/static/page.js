@@ -2,6 +2,7 @@
 
 import { ago, colour, count, el, fill, plural, pretty, span } from "./parts.js";
 import { plot } from "./plot.js";
+import { openProspect } from "./prospect.js";
 
 const LOOK_AT_MOST_EVERY = 700;
 const FRESH_SECONDS = 30;
@@ -149,7 +150,7 @@ function drawBudgets() {
   const box = $("budgets");
   const { users, limit, hour } = state;
   $("budgets-hint").textContent = limit
-    ? `${count.format(limit)} requests a user in ${span(hour)}. Bars are requests, the line is what is left.`
+    ? `${count.format(limit)} requests a user in ${span(hour)}; the last ${state.windows} such windows are shown. Bars are requests, the line is what is left.`
     : "No limit is set.";
   if (!users.length) fill(box, el("p", { class: "empty" }, "Nobody has asked for anything yet."));
   else for (const stale of box.querySelectorAll(":scope > .empty")) stale.remove();
@@ -204,6 +205,7 @@ function drawProspects() {
     return;
   }
   const named = rows.some((row) => row.name);
+  const focused = document.activeElement?.dataset?.id;
   fill($("columns"),
     el("th", { scope: "col" }, "Id"),
     named ? el("th", { scope: "col" }, "Name") : null,
@@ -211,12 +213,18 @@ function drawProspects() {
     el("th", { scope: "col" }, "Updated"),
   );
   fill($("rows"), ...rows.map((row) => el("tr", {},
-    el("td", { class: "number" }, String(row.id)),
+    el("td", { class: "number" }, el("button", {
+      type: "button", class: "link", "data-id": row.id, "aria-label": `Prospect ${row.id}: its history and requests`,
+      onclick: () => openProspect(row.id),
+    }, String(row.id))),
     named ? el("td", {}, row.name ?? "") : null,
     ...columns.map(({ name }) => cell(row, name)),
     el("td", { class: "quiet" }, ago(state.now - row.updated_at)))));
   if (!rows.length) $("rows").append(el("tr", {}, el("td", { class: "empty", colspan: columns.length + 3 },
     view.search || view.field ? "No prospect matches." : "There are no prospects. Start the sandbox with --prospects N, or send some.")));
+  if (focused) $("rows").querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
+  const box = $("rows").closest(".scroll");
+  $("wider").hidden = box.scrollWidth <= box.clientWidth;
   const first = (page - 1) * view.size + 1;
   const place = total ? `${count.format(first)} to ${count.format(first + rows.length - 1)} of ${plural(total, "prospect")}` : "";
   if ($("place").textContent !== place) $("place").textContent = place;
@@ -370,6 +378,8 @@ $("maintenance").addEventListener("submit", async (event) => {
   faults = (await send("/sandbox/faults", { maintenance_for_seconds: seconds })) ?? faults;
   drawFaults();
 });
+
+addEventListener("resize", () => state && draw());
 
 readFaults();
 setInterval(() => document.hidden || readFaults(), 5000);

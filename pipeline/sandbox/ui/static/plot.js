@@ -14,12 +14,13 @@ function shape(name, attributes, text) {
   return made;
 }
 
-export function plot(user, { now, hour, limit }, wide) {
+export function plot(user, { now, hour, windows, limit }, wide) {
+  const shown = hour * windows;
   const floor = HEIGHT - BOTTOM;
-  const x = (at) => LEFT + ((at - now + hour) / hour) * (wide - LEFT);
+  const x = (at) => LEFT + ((at - now + shown) / shown) * (wide - LEFT);
   const y = (left) => floor - (left / limit) * (floor - TOP);
-  const width = Math.max(1.5, (wide - LEFT) / 240 - 0.4);
-  const spent = user.usage.reduce((sum, [, own, foreign]) => sum + own + foreign, 0);
+  const width = Math.max(1.5, (wide - LEFT) / (240 * windows) - 0.4);
+  const spent = user.usage.reduce((sum, [at, own, foreign]) => (at > now - hour ? sum + own + foreign : sum), 0);
   const drawing = shape("svg", {
     class: "plot", viewBox: `0 0 ${wide} ${HEIGHT}`, role: "img",
     "aria-label": `${user.name}: ${count.format(spent)} requests spent in the last ${span(hour)}, ${count.format(user.remaining)} left of ${count.format(limit)}`,
@@ -30,8 +31,12 @@ export function plot(user, { now, hour, limit }, wide) {
       shape("text", { x: LEFT - 6, y: y(part * limit) + 3.5, "text-anchor": "end" }, short(part * limit)),
     );
   }
+  for (let window = 1; window < windows; window += 1) {
+    const at = x(now - window * hour);
+    drawing.append(shape("line", { class: "grid", x1: at, x2: at, y1: TOP, y2: floor }));
+  }
   drawing.append(
-    shape("text", { x: LEFT, y: HEIGHT - 3 }, `${span(hour)} ago`),
+    shape("text", { x: LEFT, y: HEIGHT - 3 }, `${span(shown)} ago`),
     shape("text", { x: wide, y: HEIGHT - 3, "text-anchor": "end" }, "now"),
   );
   const line = `${remaining(user, limit, x, y)} H${wide} V${y(user.remaining).toFixed(1)}`;
