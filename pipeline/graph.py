@@ -58,9 +58,7 @@ class Activation:
     def take_in(self, pipeline: beam.Pipeline, source: beam.PTransform) -> TakenIn:
         """The first half without coalesce, where a ledger does that: from arrivals to changes."""
         blocks = pipeline | "Read" >> source
-        parsed = blocks | "Parse" >> Parse(
-            self.plan.identity, self.plan.sources, skew=self.plan.clock_skew
-        )
+        parsed = blocks | "Parse" >> Parse.of(self.plan)
         mapped = parsed.arrived | "Map" >> Map(self.plan)
         return TakenIn(mapped.changes, mapped.outcomes, parsed.dead_letters)
 

@@ -106,6 +106,50 @@ class OutreachUser:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """One platform that posts its changes, and what its records leave out.
+
+    Attributes:
+      name: as in its address, ``/changes/NAME``.
+      namespace: the identityMap namespace whose id is the OutreachId; None for the plan's.
+      paths: where an OutreachId is looked for in other records; empty for the plan's.
+      segment: of records that do not name their audience; None where they must.
+    """
+
+    name: str
+    namespace: str | None = None
+    paths: tuple[str, ...] = ()
+    segment: str | None = None
+
+
+SOURCE_PREFIX: Final = "/changes/"
+"""Before the name of a source, in an address and in what blocks and dead letters call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How records are read, besides their shape.
+
+    Attributes:
+      paths: where an OutreachId is looked for in records that have no identityMap; empty for
+        where each format has it.
+      segments: those that are mapped, as `canonical`: of several spellings, one of them is meant.
+      sources: that post, each with what is different of its records.
+    """
+
+    paths: tuple[str, ...] = ()
+    segments: frozenset[str] = frozenset()
+    sources: tuple[Source, ...] = ()
+
+    def source(self, name: str) -> Source | None:
+        """The source of a block; None where it is a file or a subscription."""
+        if not name.startswith(SOURCE_PREFIX):
+            return None
+        name = name.removeprefix(SOURCE_PREFIX).partition(" ")[0]
+        return next((each for each in self.sources if each.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All that the pure stages need to know of a destination.
 
@@ -115,6 +159,8 @@ class Plan:
       attributes: no two on one field, none on an audience's.
       users: at least one.
       clock_skew: microseconds by which a source's clock may be ahead of ours.
+      paths: as of `Reading`.
+      posted: the sources of `Reading`.
 
     Raises:
       ValueError: it contradicts itself, or names a field that a prospect has not.
@@ -125,11 +171,19 @@ class Plan:
     attributes: tuple[Attribute, ...]
     users: tuple[OutreachUser, ...]
     clock_skew: int = CLOCK_SKEW
+    paths: tuple[str, ...] = ()
+    posted: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
         if problems:
             raise ValueError("; ".join(problems))
+
+    @property
+    def reading(self) -> Reading:
+        """How records are read, besides their shape."""
+        segments = frozenset(canonical(audience.segment) for audience in self.audiences)
+        return Reading(self.paths, segments, self.posted)
 
     @property
     def sources(self) -> tuple[str, ...]:

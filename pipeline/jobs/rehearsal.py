@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import budget_of
+from pipeline.destination.stage_config import budget_of, plan_of
 from pipeline.io.files import blocks, expand
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
@@ -84,12 +84,11 @@ def private_sandbox(
 
 def prospects_of(destination: Destination, files: Sequence[str], columns: Columns = ()) -> set[int]:
     """The OutreachIds of all changes in the files."""
-    identity = destination.identity.namespace
-    sources = [attribute.source for attribute in destination.attributes]
+    plan = plan_of(destination)
     found: set[int] = set()
     for path in expand(files):
         for block in blocks(path, 0, columns=columns):
-            parsed = parse(block, identity, sources, 0)
+            parsed = parse(block, plan.identity, plan.sources, 0, rules=plan.reading)
             found.update(change.outreach_id for change in parsed.memberships)
             found.update(change.outreach_id for change in parsed.attributes)
     return found

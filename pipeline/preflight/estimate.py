@@ -134,7 +134,7 @@ def estimate(
     found = Estimate(paths, prospects={user.name: set() for user in destination.users})
     for path in found.files:
         for block in blocks(path, 0, columns=columns):
-            parsed = parse(block, plan.identity, plan.sources, 0)
+            parsed = parse(block, plan.identity, plan.sources, 0, rules=plan.reading)
             mapped = mapping.map(parsed.memberships, parsed.attributes)
             found.records += parsed.arrivals
             found.unreadable += len(parsed.dead_letters)

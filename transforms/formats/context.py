@@ -11,6 +11,7 @@ import orjson
 from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
 from transforms.formats.attribute_paths import ABSENT, Wanted, find
 from transforms.formats.validation import Refused, read_value
+from transforms.plan import Reading, canonical
 
 MOST_OF_A_RECORD: Final = 16
 """Dead letters one record can cause: each holds all of it, so the first few say enough."""
@@ -32,6 +33,9 @@ class RecordContext:
 
     Attributes:
       identity: the identityMap namespace whose id is the OutreachId.
+      paths: where else an OutreachId is looked for; empty for where each format has it.
+      segment: of records that do not name their audience; None where they must.
+      records: read so far: elements of a list each, and what was in an envelope.
       published: the time of records that name none; None in a file.
       memberships: those found so far, as are `attributes` and `dead_letters`.
       arrival_id: of the arrival at hand, as is all that follows.
@@ -45,6 +49,7 @@ class RecordContext:
         "_first",
         "_letters",
         "_letters_of_arrival",
+        "_mapped",
         "_recorded_at",
         "_segments",
         "_text",
@@ -56,16 +61,32 @@ class RecordContext:
         "identity",
         "line",
         "memberships",
+        "paths",
         "published",
+        "records",
+        "segment",
         "sequence",
     )
 
-    def __init__(self, block: Block, identity: str, wanted: Wanted, recorded_at: int) -> None:
+    def __init__(
+        self,
+        block: Block,
+        identity: str,
+        wanted: Wanted,
+        recorded_at: int,
+        rules: Reading | None = None,
+    ) -> None:
         self._block = block
         self._wanted = wanted
         self._recorded_at = recorded_at
         self._segments: dict[str, str] = {}
-        self.identity = identity
+        rules = rules or Reading()
+        source = rules.source(block.source)
+        self._mapped = rules.segments
+        self.identity = (source and source.namespace) or identity
+        self.paths = (source and source.paths) or rules.paths
+        self.segment = source.segment if source else None
+        self.records = 0
         self.published = block.published
         self.memberships: list[MembershipChange] = []
         self.attributes: list[AttributeChange] = []
@@ -96,6 +117,10 @@ class RecordContext:
     def step(self, index: int) -> None:
         """Moves on to an element of the arrival: a later one is published later."""
         self.sequence = self._first + index
+
+    def is_mapped(self, segment: str) -> bool:
+        """Whether an audience of the destination has this segment."""
+        return canonical(segment) in self._mapped
 
     def share(self, segment: str) -> str:
         """An equal string that all memberships of the block share, to save memory."""

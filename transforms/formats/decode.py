@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from transforms.formats import dead_letter, flat, profile, receipt
+from transforms.formats import add_remove, dead_letter, flat, profile, receipt, xdm
 from transforms.formats.context import Format, RecordContext
 from transforms.formats.csv_rows import (
     Header,
@@ -17,11 +17,25 @@ from transforms.formats.csv_rows import (
     read_row,
     without_separator,
 )
+from transforms.formats.envelopes import LISTS, unpack
+from transforms.formats.platforms import amplitude, mixpanel, mparticle, rudderstack, segment
 from transforms.formats.validation import Refused
 from transforms.formats.values import loads, split_values
 from transforms.text import listed, shown
 
-FORMATS: Final[tuple[Format, ...]] = (receipt, flat, profile, dead_letter)
+FORMATS: Final[tuple[Format, ...]] = (
+    receipt,
+    flat,
+    profile,
+    dead_letter,
+    add_remove,
+    xdm,
+    segment,
+    rudderstack,
+    mparticle,
+    amplitude,
+    mixpanel,
+)
 """In the order of asking: a record is of the first that it matches."""
 
 DEEPEST: Final = 8
@@ -64,15 +78,18 @@ def read_arrival(
         return
     elements = value
     if type(value) is dict:
+        reading.records += 1
         if _read_record(value, reading, depth):
             return
-        elements = value.get("profiles")
+        elements = next((value[key] for key in LISTS if type(value.get(key)) is list), None)
+        reading.records -= elements is not None
     if type(elements) is not list:
         reading.refuse(_unknown(value))
         return
     for index, element in enumerate(elements):
         reading.step(index)
         reading.hold(arrival, f"{arrival_id}-{index}", element)
+        reading.records += 1
         if type(element) is not dict or not _read_record(element, reading, depth):
             reading.refuse(_unknown(element))
 
@@ -93,6 +110,7 @@ def read_row_arrival(
     """
     arrival = head + b"\n" + row
     reading.hold(arrival, digest(arrival))
+    reading.records += bool(row.strip())
     try:
         record = read_row(row, header)
         if record is not None:
@@ -105,6 +123,8 @@ def read_row_arrival(
 
 def _read_record(record: dict[str, Any], reading: RecordContext, depth: int) -> bool:
     """Adds what the record holds; returns False if its shape is unknown."""
+    if _read_envelope(record, reading, depth):
+        return True
     for matches, read in _READERS:
         if matches(record):
             try:
@@ -118,6 +138,26 @@ def _read_record(record: dict[str, Any], reading: RecordContext, depth: int) -> 
                 reading.refuse(Refused("unknown_shape", f"over {DEEPEST} letters in one another"))
             return True
     return False
+
+
+def _read_envelope(record: dict[str, Any], reading: RecordContext, depth: int) -> bool:
+    """Adds what is in an envelope; returns False if the record is none."""
+    try:
+        inner = unpack(record)
+    except Refused as refused:
+        reading.refuse(refused)
+        return True
+    if inner is None:
+        return False
+    if depth >= DEEPEST:
+        reading.refuse(Refused("unknown_shape", f"over {DEEPEST} envelopes in one another"))
+        return True
+    published, reading.records = reading.published, reading.records - 1
+    reading.published = published if inner.published is None else inner.published
+    name = None if inner.message_id is None else digest(inner.message_id.encode())
+    read_arrival(inner.arrival, reading, name, depth + 1)
+    reading.published = published
+    return True
 
 
 def _read_values(text: bytes, arrival_id: str, reading: RecordContext, depth: int) -> bool:

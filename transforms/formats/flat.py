@@ -4,7 +4,8 @@
      "event_time": "2026-01-02T03:04:05Z", "namespace": "ups", "attributes": {…}}
 
 `segment` and `status` may both be absent beside `attributes`; `event_time`, `namespace` and
-`attributes` always. Other keys are ignored.
+`attributes` always. Other keys are ignored. Where ``identity.path`` names another place for the id,
+it is looked for there; a source may name the segment of records that do not.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from transforms.elements import MembershipChange
 from transforms.formats.context import RecordContext
+from transforms.formats.platforms.members import prospects_in
 from transforms.formats.validation import (
     Refused,
     read_instant,
@@ -28,33 +30,38 @@ SHAPE: Final = "a flat record (outreach_id, segment, status)"
 
 def matches(record: dict[str, Any]) -> bool:
     """See `Format`."""
-    return "outreach_id" in record and "segmentMembership" not in record
+    if "segmentMembership" in record or ("segment" not in record and _has_lists(record)):
+        return False
+    return "outreach_id" in record or ("segment" in record and "status" in record)
 
 
 def read(record: dict[str, Any], reading: RecordContext) -> None:
     """See `Format`; a bad status costs the membership but not the attributes."""
-    if record["outreach_id"] is None:
+    if record.get("outreach_id") is not None and not reading.paths:
+        prospects = [read_outreach_id(record["outreach_id"])]
+    elif "outreach_id" in record and not reading.paths:
         raise Refused("identity_missing", "outreach_id is empty; put the prospect's id there")
-    prospect = read_outreach_id(record["outreach_id"])
+    else:
+        prospects = prospects_in(reading, (record,))
     time = read_instant(record.get("event_time"), "event_time", reading.published)
-    segment = record.get("segment")
+    segment = record.get("segment") or reading.segment
     status = record.get("status")
     if "attributes" in record:
         attributes = read_object(record["attributes"], "attributes")
-        reading.add_attributes((prospect,), (attributes,), time)
-        if segment is None and status is None:
+        reading.add_attributes(prospects, (attributes,), time)
+        if record.get("segment") is None and status is None:
             return
     namespace = record.get("namespace")
     if namespace is not None and type(namespace) is not str:
         raise Refused("unknown_shape", f"namespace is {shown(namespace)}; it must be a string")
-    reading.memberships.append(
-        MembershipChange(
-            reading.arrival_id,
-            prospect,
-            namespace,
-            reading.share(read_segment(segment)),
-            read_status(status),
-            time,
-            reading.sequence,
+    shared, status = reading.share(read_segment(segment)), read_status(status)
+    for prospect in prospects:
+        reading.memberships.append(
+            MembershipChange(
+                reading.arrival_id, prospect, namespace, shared, status, time, reading.sequence
+            )
         )
-    )
+
+
+def _has_lists(record: dict[str, Any]) -> bool:
+    return type(record.get("add")) is list or type(record.get("remove")) is list

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self, TypeVar
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -24,7 +24,7 @@ from transforms.formats.attribute_paths import wanted
 from transforms.formats.context import RecordContext
 from transforms.formats.csv_rows import read_header
 from transforms.formats.decode import digest, read_arrival, read_row_arrival
-from transforms.plan import CLOCK_SKEW
+from transforms.plan import CLOCK_SKEW, Plan, Reading
 
 _log = logging.getLogger(__name__)
 _Timed = TypeVar("_Timed", MembershipChange, AttributeChange)
@@ -39,6 +39,7 @@ class Parsed(NamedTuple):
       dead_letters: of stage ``parse``.
       arrivals: lines, rows or messages read; blank ones are not counted.
       skewed: changes whose time lay in the future, and counts as that of their arrival.
+      records: in these arrivals: elements of a list count each.
     """
 
     memberships: list[MembershipChange]
@@ -46,6 +47,7 @@ class Parsed(NamedTuple):
     dead_letters: list[DeadLetter]
     arrivals: int
     skewed: int = 0
+    records: int = 0
 
 
 def parse(
@@ -54,6 +56,7 @@ def parse(
     sources: Sequence[str],
     recorded_at: int,
     skew: int | None = None,
+    rules: Reading | None = None,
 ) -> Parsed:
     """Reads each arrival of a block; raises nothing, whatever its bytes are.
 
@@ -66,8 +69,9 @@ def parse(
       skew: microseconds by which a source's clock may be ahead. A later time would beat every
         later change for ever; it counts as the time of publication or, in a file, of reading.
         None looks at no time.
+      rules: how records are read, besides their shape.
     """
-    reading = RecordContext(block, identity, wanted(tuple(sources)), recorded_at)
+    reading = RecordContext(block, identity, wanted(tuple(sources)), recorded_at, rules)
     arrivals = _read_lines(block, reading) if block.header is None else _read_rows(block, reading)
     memberships, attributes, early = reading.memberships, reading.attributes, 0
     if skew is not None:
@@ -76,7 +80,7 @@ def parse(
         memberships, some = _not_later(memberships, latest, arrival)
         attributes, more = _not_later(attributes, latest, arrival)
         early = some + more
-    return Parsed(memberships, attributes, reading.dead_letters, arrivals, early)
+    return Parsed(memberships, attributes, reading.dead_letters, arrivals, early, reading.records)
 
 
 def _not_later(changes: list[_Timed], latest: int, arrival: int) -> tuple[list[_Timed], int]:
@@ -152,18 +156,24 @@ class Parse(beam.PTransform):
     Attributes:
       identity: as of `parse`, as is `sources`.
       clock: seconds since the epoch, for the dead letters.
-      skew: as of `parse`.
+      skew: as of `parse`, as are `rules`.
     """
 
     identity: str
     sources: Sequence[str] = ()
     clock: Callable[[], float] = steady
     skew: int = CLOCK_SKEW
+    rules: Reading = field(default_factory=Reading)
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """As a plan says."""
+        return cls(plan.identity, plan.sources, skew=plan.clock_skew, rules=plan.reading)
 
     def expand(self, blocks: PCollection[Block]) -> ParseResult:
         """PCollection[Block] to `ParseResult`."""
         parsed = blocks | beam.ParDo(
-            ParseDoFn(self.identity, tuple(self.sources), self.clock, self.skew)
+            ParseDoFn(self.identity, tuple(self.sources), self.clock, self.skew, self.rules)
         ).with_output_types(Arrived, dead_letters=DeadLetter).with_outputs(
             "dead_letters", main="arrived"
         )
@@ -182,8 +192,14 @@ class ParseDoFn(beam.DoFn):
     """Parses one block; see `Parse`."""
 
     def __init__(
-        self, identity: str, sources: tuple[str, ...], clock: Callable[[], float], skew: int
+        self,
+        identity: str,
+        sources: tuple[str, ...],
+        clock: Callable[[], float],
+        skew: int,
+        rules: Reading,
     ) -> None:
+        self._rules = rules
         self._skew = skew
         self._has_told = False
         self._identity = identity
@@ -198,7 +214,7 @@ class ParseDoFn(beam.DoFn):
         self, block: Block
     ) -> Iterator[Arrived | TaggedOutput]:
         now = micros(self._clock())
-        parsed = parse(block, self._identity, self._sources, now, self._skew)
+        parsed = parse(block, self._identity, self._sources, now, self._skew, self._rules)
         self._in_records.inc(parsed.arrivals)
         self._out_changes.inc(len(parsed.memberships) + len(parsed.attributes))
         self._out_dead_letters.inc(len(parsed.dead_letters))

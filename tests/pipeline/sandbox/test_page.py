@@ -365,4 +365,12 @@ def test_a_user_lets_an_application_in(sandbox: Sandbox, chromium: Browser) -> N
 def test_the_page_is_shipped_with_the_package() -> None:
     static = ROOT / "pipeline/sandbox/ui/static"
     names = {file.name for file in static.iterdir()}
-    assert names == {"icon.svg", "index.html", "page.css", "page.js", "parts.js", "plot.js", "prospect.js"}
+    assert names == {
+        "icon.svg",
+        "index.html",
+        "page.css",
+        "page.js",
+        "parts.js",
+        "plot.js",
+        "prospect.js",
+    }

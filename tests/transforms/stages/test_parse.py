@@ -102,7 +102,7 @@ def test_a_message_has_the_place_and_time_of_its_publication() -> None:
 
 @pytest.mark.parametrize("line", [b"", b" ", b"\t\r", b"\x0b\x0c"])
 def test_blank_lines_are_no_arrivals(line: bytes) -> None:
-    assert read(line) == ([], [], [], 0, 0)
+    assert read(line)[:4] == ([], [], [], 0)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""The formats of audience platforms that post over HTTP; one module each, as of `Format`."""
