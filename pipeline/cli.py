@@ -19,6 +19,10 @@ COMMANDS = {
         "pipeline.commands.forget:forget_command",
         "Removes a prospect from a ledger.",
     ),
+    "listen": Later(
+        "pipeline.commands.listen:listen_command",
+        "Publishes what platforms post over HTTP to a topic, for streaming jobs.",
+    ),
     "release": Later(
         "pipeline.commands.release:release_command",
         "Lets an audience go that was held because it emptied at once.",

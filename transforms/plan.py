@@ -122,6 +122,8 @@ class Source:
     segment: str | None = None
 
 
+SOURCE_ATTRIBUTE: Final = "outreach_source"
+"""The attribute of a Pub/Sub message that names the source which posted it."""
 SOURCE_PREFIX: Final = "/changes/"
 """Before the name of a source, in an address and in what blocks and dead letters call it."""
 

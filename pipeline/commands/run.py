@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 
+from pipeline.commands.door_flags import door_flags, door_options
 from pipeline.console import logs
 from pipeline.console.exit_status import DEAD_LETTERS, DONE, failing_plainly
 from pipeline.console.flags import BeamCommand, flag
@@ -30,9 +31,20 @@ if TYPE_CHECKING:
 @flag("destination", required=True, metavar="PATH", help="The destination file (YAML).")
 @flag(
     "input_subscription",
-    required=True,
     metavar="projects/P/subscriptions/S",
-    help="Where the audience changes come from.",
+    help="A Pub/Sub subscription from which the audience changes come.",
+)
+@flag(
+    "listen",
+    metavar="HOST:PORT",
+    help="Where platforms post their changes, each to /changes/NAME; see sources: in the file.",
+)
+@door_flags
+@flag(
+    "inbox_limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Messages that may wait to be taken in; more are answered 503. [default: 1000000]",
 )
 @flag("ledger", metavar="PATH", help="Durable state: what arrived, what waits, what was sent.")
 @flag("receipts", metavar="PATH|TOPIC", help="Where one receipt a change is written.")
@@ -60,8 +72,11 @@ if TYPE_CHECKING:
 @click.pass_context
 def run_command(
     context: click.Context,
+    /,
     destination: str,
-    input_subscription: str,
+    input_subscription: str | None,
+    listen: str | None,
+    inbox_limit: int | None,
     ledger: str | None,
     receipts: str | None,
     dead_letters: str | None,
@@ -70,6 +85,7 @@ def run_command(
     summary: str | None,
     metrics_port: int | None,
     metrics_host: str,
+    **door: Any,  # noqa: ANN401 - as of `door_options`
 ) -> None:
     """Delivers audience changes as they are published, until it is stopped.
 
@@ -102,7 +118,12 @@ def run_command(
             check_output(summary, "summary")
         _refuse_flags_of_elsewhere(
             runner,
-            here={"ledger": ledger, "metrics_port": metrics_port, "dry_run": dry_run or None},
+            here={
+                "ledger": ledger,
+                "metrics_port": metrics_port,
+                "dry_run": dry_run or None,
+                "listen": listen,
+            },
             elsewhere={"deferred": deferred},
         )
         finished: RunResult | None
@@ -114,6 +135,15 @@ def run_command(
                     " it is acknowledged"
                 )
             plan.secrets(os.environ)
+            if input_subscription is None and listen is None:
+                raise ConfigurationError(
+                    "run needs something that brings changes: --input_subscription"
+                    " projects/PROJECT/subscriptions/NAME, --listen HOST:PORT, or both"
+                )
+            if listen is not None and dry_run:
+                raise ConfigurationError(
+                    "--listen would accept what a dry run does not deliver; leave out --dry_run"
+                )
             asked = AlwaysOn(
                 input_subscription,
                 ledger,
@@ -122,9 +152,12 @@ def run_command(
                 metrics_port,
                 metrics_host,
                 dry_run,
+                None if listen is None else door_options(listen, inbox_limit, **door),
             )
             finished = run(plan, asked, console)
         else:
+            if input_subscription is None:
+                raise ConfigurationError("--runner needs --input_subscription")
             asked = Streaming(
                 subscription=input_subscription,
                 receipts=receipts,
@@ -162,6 +195,7 @@ _WHY_NOT = {
     "ledger": "a runner keeps state of its own",
     "metrics_port": "a runner has metrics of its own",
     "dry_run": "a runner would acknowledge what nobody sends",
+    "listen": "a runner pulls; start `listen`, which publishes to a topic, beside it",
     "deferred": "on this machine nothing is deferred, since what is left waits in the ledger",
 }
 

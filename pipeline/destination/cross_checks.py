@@ -54,6 +54,7 @@ def contradictions(document: Document) -> Iterator[Problem]:
     yield from _users(document)
     yield from _sources(document)
     yield from _lanes(document)
+    yield from _posted(document)
     yield from _audiences(document)
     yield from _attributes(document)
     data = document.data
@@ -148,6 +149,14 @@ def _sources(document: Document) -> Iterator[Problem]:
                 line = document.line(variable)
                 text = f"{spell(variable)} on line {line} is in its place; write one of the two"
                 yield Problem(document.line(file), file, text)
+
+
+def _posted(document: Document) -> Iterator[Problem]:
+    names = _Claims(document)
+    for path, source in _entries(document, "sources"):
+        yield from names.twice(
+            (*path, "name"), source.get("name"), "already taken by", "name each source differently"
+        )
 
 
 def _lanes(document: Document) -> Iterator[Problem]:

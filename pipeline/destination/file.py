@@ -33,6 +33,7 @@ from pipeline.destination.sections import (
     Section,
     User,
 )
+from pipeline.destination.sources import Source
 from pipeline.destination.types import Line
 from pipeline.destination.yaml_reader import Document, Problem, read_yaml, spell
 from transforms.errors import ConfigurationError
@@ -88,6 +89,12 @@ class Destination(Section):
     identity: Identity = Field(Identity(), examples=[{"namespace": "Oid"}])
     columns: ColumnNames = Field(
         ColumnNames(), examples=[{"outreach_id": "Prospect ID", "segment": "Audience"}]
+    )
+    sources: tuple[Source, ...] = Field(
+        (),
+        strict=False,
+        description="The platforms that may post changes to /changes/NAME.",
+        examples=[[{"name": "aep", "auth": {"type": "bearer", "token_env": "AEP_TOKEN"}}]],
     )
     delivery: Delivery = Field(Delivery(), examples=[{"hold_seconds": 5, "in_flight": 16}])
     guard: Guard = Field(Guard(), examples=[{"max_exit_percent": 50, "window_minutes": 60}])

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from pipeline.destination.sections import Section
 from pipeline.destination.types import Line
 from transforms.formats.csv_rows import COLUMNS, Columns
+
+
+def _listed(value: object) -> object:
+    """One path, or a list of them."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(value) if isinstance(value, list) else value
+
+
+Paths = Annotated[tuple[Line, ...], BeforeValidator(_listed), Field(strict=False)]
+"""Paths such as ``context.traits.outreach_id``; one may stand without a list."""
 
 
 class Identity(Section):
@@ -16,6 +29,11 @@ class Identity(Section):
         "Oid",
         description="The identity namespace whose id is the Outreach prospect's id.",
         examples=["Oid"],
+    )
+    path: Paths = Field(
+        (),
+        description="Where the id is in records of other shapes; the first that holds something.",
+        examples=["userId", ["context.traits.outreach_id", "userId"]],
     )
 
 

@@ -14,6 +14,7 @@ from transforms.mapping import Attribute, Audience, OutreachUser, Plan
 from transforms.outreach.auth import credentials as auth
 from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access
+from transforms.plan import Source
 from transforms.stages.coalesce import Coalesce
 
 DAY_SECONDS = 86_400.0
@@ -44,6 +45,11 @@ def plan_of(destination: Destination) -> Plan:
             for user, terms in ((user, budget_of(user)) for user in destination.users)
         ),
         clock_skew=round(destination.delivery.clock_skew_minutes * 60e6),
+        paths=destination.identity.path,
+        posted=tuple(
+            Source(each.name, each.identity.namespace, each.identity.path, each.segment)
+            for each in destination.sources
+        ),
     )
 
 

@@ -128,6 +128,20 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _source_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
+        raise RefusalError(
+            "must be of letters, digits, dots, dashes and underscores", "for example aep"
+        )
+    return value
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}", value):
+        raise RefusalError("must be the name of a header", "for example X-Api-Key")
+    return value
+
+
 WEBHOOK_EXAMPLE: Final = "https://hooks.example.com/outreach"
 
 
@@ -188,5 +202,7 @@ MappingId = Annotated[
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RedirectUri = Annotated[str, AfterValidator(redirect_uri)]
 Webhook = Annotated[str, AfterValidator(_webhook)]
+SourceName = Annotated[str, AfterValidator(_source_name)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
 Target = Annotated[str, AfterValidator(_target)]
 Value = Annotated[str, Field(max_length=CUSTOM_MAX_LENGTH)] | None

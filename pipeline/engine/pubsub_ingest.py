@@ -20,6 +20,7 @@ from pipeline.ledger.store import connect
 from pipeline.monitoring.connectivity import Connectivity
 from transforms.clock import micros, steady
 from transforms.errors import ActivationError, ConfigurationError
+from transforms.plan import SOURCE_ATTRIBUTE, SOURCE_PREFIX
 
 _log = logging.getLogger(__name__)
 
@@ -181,8 +182,9 @@ class Subscription:
             self._arrived()
 
     def _message(self, pulled: Any) -> Message:  # noqa: ANN401 - the client's own class is untyped
+        posted = pulled.attributes.get(SOURCE_ATTRIBUTE)
         return Message(
-            self._name,
+            self._name if posted is None else SOURCE_PREFIX + posted,
             pulled.message_id,
             micros(pulled.publish_time.timestamp()),
             BACKFILL if pulled.attributes.get("lane") == "backfill" else LIVE,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from pipeline.io.streaming_pull import PULLS, StreamingPull
 from pipeline.runners import is_dataflow
 from transforms.clock import micros, steady
 from transforms.elements import Block
+from transforms.plan import SOURCE_ATTRIBUTE, SOURCE_PREFIX
 
 BUNDLE_MESSAGES: Final = 500
 BUNDLE_SECONDS: Final = 1.0
@@ -163,7 +164,7 @@ class PullingReader(UnboundedReader):
         """The message as a block of one line."""
         message = self._current
         return Block(
-            source=self._subscription,
+            source=source_of(message.attributes, self._subscription),
             position=0,
             lines=[message.data],
             published=micros(message.publish_time.timestamp()),
@@ -267,9 +268,15 @@ def block_of_message(
     """
     moment = message.publish_time
     yield Block(
-        source=subscription,
+        source=source_of(message.attributes or {}, subscription),
         position=0,
         lines=[message.data],
         published=published.micros if moment is None else micros(moment.timestamp()),
         message_id=message.message_id or None,
     )
+
+
+def source_of(attributes: Mapping[str, str], subscription: str) -> str:
+    """What a message came from: the source that posted it at the door, else the subscription."""
+    posted = attributes.get(SOURCE_ATTRIBUTE)
+    return subscription if posted is None else SOURCE_PREFIX + posted

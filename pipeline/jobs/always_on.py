@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from rich.console import Console
-from rich.markup import escape
 
 from pipeline.console import progress
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place
+from pipeline.door.server import DoorOptions, check_door
 from pipeline.engine.config import EngineConfig, engine_config
 from pipeline.engine.maintenance import Maintenance, Pruning
 from pipeline.engine.outputs import Outputs, begin_outputs
-from pipeline.engine.pubsub_ingest import MESSAGES_UNDER_WAY, Subscription
+from pipeline.engine.pubsub_ingest import MESSAGES_UNDER_WAY
 from pipeline.engine.scheduler import Scheduler
 from pipeline.io.scratch import copied_ledger
 from pipeline.io.targets import check_subscription
+from pipeline.jobs.inlets import Inlets
 from pipeline.jobs.ledger_replay import WAIT_LEAST_SECONDS
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import StopSignal, stopping
@@ -46,7 +48,8 @@ class AlwaysOn:
     """What `run` was asked for.
 
     Attributes:
-      subscription: ``projects/P/subscriptions/S``.
+      subscription: ``projects/P/subscriptions/S``; None where all comes through the door.
+      door: where platforms may post their changes; None for nowhere.
       ledger: its path.
       receipts: path or topic; None for none.
       dead_letters: path or topic; None for none.
@@ -56,13 +59,14 @@ class AlwaysOn:
         looked at is delivered by the next run; and the ledger is read and left as it is.
     """
 
-    subscription: str
+    subscription: str | None
     ledger: str | None
     receipts: str | None = None
     dead_letters: str | None = None
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
     dry_run: bool = False
+    door: DoorOptions | None = None
 
 
 def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResult:
@@ -76,7 +80,10 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
         or the subscription is none or cannot be pulled from.
       ActivationError: pulling ended by itself; what came is in the ledger.
     """
-    check_subscription(asked.subscription)
+    if asked.subscription is not None:
+        check_subscription(asked.subscription)
+    if asked.door is not None:
+        check_door(destination, asked.door, os.environ)
     began = steady()
     board = progress.fresh_board()
     stop_signal = StopSignal()
@@ -96,16 +103,14 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
             announce=None,  # Nobody looks, and to count what waits takes time.
             dry_run=asked.dry_run,
         )
-        subscription = Subscription(
-            asked.subscription, path, stop_signal.wake, acknowledges=not asked.dry_run
-        )
+        inlets = Inlets(destination, asked, path, stop_signal.wake, config.clock)
         pruning = Pruning(ledger, destination, outputs.targets, config.clock)
-        health = Health(config.clock, lambda: subscription.failure, config.clock())
+        health = Health(config.clock, lambda: inlets.failure, config.clock())
         troubles = Troubles()
         maintenance = Maintenance.over(ledger, path, destination, config.guard, health)
 
         def look_after(scheduler: Scheduler) -> None:
-            subscription.check()
+            inlets.check()
             troubles.look(scheduler.troubles)
             if not asked.dry_run:
                 pruning.look_after()
@@ -119,8 +124,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
                 where = (asked.metrics_host, asked.metrics_port)
                 url = stack.enter_context(serving(*where, path, health))
                 console.print(f"metrics at {url}/metrics, health at {url}/healthz")
-            subscription.open()
-            console.print(f"pulling from {escape(asked.subscription)}; Ctrl-C stops")
+            inlets.open(stack, console)
             if asked.dry_run:
                 console.print(
                     f"dry run: looks at {MESSAGES_UNDER_WAY:,} messages at most, and leaves them"
@@ -129,7 +133,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
             try:
                 keep_on(scheduler, stop_signal, outputs, config, look_after)
             finally:
-                subscription.close()
+                inlets.close()
             # What there is no time for is written when it is started again.
             outputs.write(min(1.0, stop_signal.seconds_left))
             left = waiting.count(ledger)

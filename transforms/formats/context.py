@@ -35,6 +35,7 @@ class RecordContext:
       identity: the identityMap namespace whose id is the OutreachId.
       paths: where else an OutreachId is looked for; empty for where each format has it.
       segment: of records that do not name their audience; None where they must.
+      places: of each dead letter, its element's place in the arrival, from 0.
       records: read so far: elements of a list each, and what was in an envelope.
       published: the time of records that name none; None in a file.
       memberships: those found so far, as are `attributes` and `dead_letters`.
@@ -62,6 +63,7 @@ class RecordContext:
         "line",
         "memberships",
         "paths",
+        "places",
         "published",
         "records",
         "segment",
@@ -87,6 +89,7 @@ class RecordContext:
         self.paths = (source and source.paths) or rules.paths
         self.segment = source.segment if source else None
         self.records = 0
+        self.places: list[int] = []
         self.published = block.published
         self.memberships: list[MembershipChange] = []
         self.attributes: list[AttributeChange] = []
@@ -158,6 +161,7 @@ class RecordContext:
             source = f"{block.source}:{self.line}"
         else:
             source = f"{block.source} message {block.message_id}"
+        self.places.append(self.sequence - self._first)
         self.dead_letters.append(
             DeadLetter(
                 stage="parse",

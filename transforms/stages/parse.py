@@ -40,6 +40,7 @@ class Parsed(NamedTuple):
       arrivals: lines, rows or messages read; blank ones are not counted.
       skewed: changes whose time lay in the future, and counts as that of their arrival.
       records: in these arrivals: elements of a list count each.
+      places: of each dead letter, its element's place in its arrival, from 0.
     """
 
     memberships: list[MembershipChange]
@@ -48,6 +49,7 @@ class Parsed(NamedTuple):
     arrivals: int
     skewed: int = 0
     records: int = 0
+    places: Sequence[int] = ()
 
 
 def parse(
@@ -80,7 +82,8 @@ def parse(
         memberships, some = _not_later(memberships, latest, arrival)
         attributes, more = _not_later(attributes, latest, arrival)
         early = some + more
-    return Parsed(memberships, attributes, reading.dead_letters, arrivals, early, reading.records)
+    letters, places = reading.dead_letters, reading.places
+    return Parsed(memberships, attributes, letters, arrivals, early, reading.records, places)
 
 
 def _not_later(changes: list[_Timed], latest: int, arrival: int) -> tuple[list[_Timed], int]:

@@ -1,0 +1,96 @@
+"""Where an always-on job's changes come from: a subscription, the door, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+
+from pipeline.destination.file import Destination
+from pipeline.door.group_commit import GroupCommit
+from pipeline.door.server import opened
+from pipeline.engine.pubsub_ingest import Subscription
+
+if TYPE_CHECKING:
+    from pipeline.jobs.always_on import AlwaysOn
+
+
+class Inlets:
+    """Everything that puts messages into the inbox.
+
+    Args:
+      destination: with its sources.
+      asked: what the job was asked for.
+      ledger: its path.
+      arrived: is called, on any thread, when something has.
+      clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        asked: AlwaysOn,
+        ledger: str,
+        arrived: Callable[[], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._destination = destination
+        self._asked = asked
+        self._clock = clock
+        self._subscription = (
+            None
+            if asked.subscription is None
+            else Subscription(asked.subscription, ledger, arrived, acknowledges=not asked.dry_run)
+        )
+        self._commit = (
+            None
+            if asked.door is None
+            else GroupCommit(ledger, arrived, clock, asked.door.inbox_limit)
+        )
+        self._door = ExitStack()
+
+    def open(self, stack: ExitStack, console: Console) -> None:
+        """Lets changes in.
+
+        Args:
+          stack: closes what is left open.
+          console: is told where.
+
+        Raises:
+          ConfigurationError: the subscription cannot be pulled from, or nothing can listen there.
+        """
+        stack.enter_context(self._door)
+        if self._asked.door is not None and self._commit is not None:
+            self._commit.open()
+            self._door.callback(self._commit.close)
+            where = opened(self._destination, self._asked.door, self._commit, self._clock)
+            url = self._door.enter_context(where)
+            names = ", ".join(source.name for source in self._destination.sources)
+            console.print(escape(f"listening at {url}/changes/ for {names}; Ctrl-C stops"))
+        if self._subscription is not None:
+            self._subscription.open()
+            console.print(f"pulling from {escape(str(self._asked.subscription))}; Ctrl-C stops")
+
+    @property
+    def failure(self) -> BaseException | None:
+        """Why pulling ended by itself; None while it goes on."""
+        return None if self._subscription is None else self._subscription.failure
+
+    def check(self) -> None:
+        """Returns while all is well.
+
+        Raises:
+          ConfigurationError: as of `pipeline.engine.pubsub_ingest.Subscription.check`.
+          ActivationError: as of that.
+        """
+        if self._subscription is not None:
+            self._subscription.check()
+
+    def close(self) -> None:
+        """Lets nothing in any more; what was answered is in the ledger."""
+        self._door.close()
+        if self._subscription is not None:
+            self._subscription.close()
