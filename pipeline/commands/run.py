@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @flag(
     "input_subscription",
     metavar="projects/P/subscriptions/S",
-    help="A Pub/Sub subscription from which the audience changes come.",
+    help="Where the audience changes come from.",
 )
 @flag(
     "listen",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pipeline.destination.sections import Section
 from pipeline.destination.types import Line
@@ -18,7 +18,12 @@ def _listed(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-Paths = Annotated[tuple[Line, ...], BeforeValidator(_listed), Field(strict=False)]
+Paths = Annotated[
+    tuple[Line, ...],
+    BeforeValidator(_listed),
+    Field(strict=False),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
 """Paths such as ``context.traits.outreach_id``; one may stand without a list."""
 
 

@@ -9,12 +9,12 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-import orjson
 from aiohttp import web
 
 from pipeline.destination.sources import HmacSource, Source
+from pipeline.door.answers import Refused, answer, answer_failure, json_answer, refusal
 from pipeline.door.body import (
     BadEncodingError,
     TooLargeError,
@@ -24,7 +24,7 @@ from pipeline.door.body import (
 )
 from pipeline.door.group_commit import NotKeptError
 from pipeline.door.limits import FailedSignIns, RateLimit
-from pipeline.door.preview import Preview, Previews
+from pipeline.door.preview import Previews
 from pipeline.door.sign_in import SignIn
 from pipeline.door.token_endpoint import TokenEndpoint
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message
@@ -66,19 +66,6 @@ class Entrance:
     source: Source
     sign_in: SignIn
     rate: RateLimit
-
-
-class _Refused(Exception):  # noqa: N818 - a verdict on a request, not a fault of ours
-    """A request that is answered with an error, before anything of it is kept."""
-
-    def __init__(self, status: int, reason: str, said: str, retry_after: int | None = None) -> None:
-        super().__init__(reason)
-        self._answer = (status, reason, said, retry_after)
-
-    def response(self) -> web.Response:
-        """The answer."""
-        status, reason, said, retry_after = self._answer
-        return _refusal(status, reason, said, retry_after=retry_after)
 
 
 class Door:
@@ -123,26 +110,26 @@ class Door:
         return app
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return _json({"status": "ok"})
+        return json_answer({"status": "ok"})
 
     async def _token(self, request: web.Request) -> web.Response:
         body = await self._body(request)
-        status, answer = self._tokens.answer(request.headers, body, self._clock())
+        status, said = self._tokens.answer(request.headers, body, self._clock())
         if status == web.HTTPUnauthorized.status_code:
             await asyncio.sleep(self._failures.failed(_address(request), self._clock()))
-        return _json(answer, status, {"Cache-Control": "no-store"})
+        return json_answer(said, status, {"Cache-Control": "no-store"})
 
     async def _changes(self, request: web.Request) -> web.Response:
         entrance = self._entrances.get(request.match_info["source"])
         if entrance is None:
-            raise _Refused(404, "unknown_source", "there is no such source in the destination")
+            raise Refused(404, "unknown_source", "there is no such source in the destination")
         signed = isinstance(entrance.source.auth, HmacSource)
         if not signed:
             await self._admit(request, entrance, b"")
         wait_seconds = entrance.rate.wait(self._clock())
         if wait_seconds:
             said = f"more than {entrance.source.max_per_second:g} requests a second; send fewer"
-            raise _Refused(429, "too_many", said, math.ceil(wait_seconds))
+            raise Refused(429, "too_many", said, math.ceil(wait_seconds))
         raw = await self._body(request)
         if signed:
             await self._admit(request, entrance, raw)
@@ -153,16 +140,16 @@ class Door:
             return unpack(raw, request.headers.get("Content-Encoding", ""), self._max_body_bytes)
         except UnknownEncodingError:
             said = "Content-Encoding is neither gzip nor deflate; send one of these, or none"
-            raise _Refused(415, "encoding_unknown", said) from None
+            raise Refused(415, "encoding_unknown", said) from None
         except BadEncodingError:
             said = "the body is not encoded as Content-Encoding says, or was cut short"
-            raise _Refused(400, "encoding_invalid", said) from None
+            raise Refused(400, "encoding_invalid", said) from None
         except TooLargeError:
             raise self._too_large() from None
 
-    def _too_large(self) -> _Refused:
+    def _too_large(self) -> Refused:
         said = f"a body may have {self._max_body_bytes:,} bytes, as it is sent and unpacked"
-        return _Refused(413, "too_large", f"{said}; send several")
+        return Refused(413, "too_large", f"{said}; send several")
 
     async def _keep(self, request: web.Request, source: Source, body: bytes) -> web.Response:
         now = micros(self._clock())
@@ -171,7 +158,7 @@ class Door:
         else:
             preview = self._previews.of(body, source.name, now)
         if preview.is_unreadable:
-            return _answer(preview, 400)
+            return answer(preview, 400)
         message = Message(
             SOURCE_PREFIX + source.name,
             _name_of(request.headers) or preview.message_id or uuid.uuid4().hex,
@@ -184,8 +171,8 @@ class Door:
         except (NotKeptError, OSError) as problem:
             _log.error("what /changes/%s sent cannot be kept: %s", source.name, problem)
             said = "nothing was kept; send it again"
-            return _answer_failure(preview, 503, "unavailable", said, RETRY_SECONDS)
-        return _answer(preview, 200)
+            return answer_failure(preview, 503, "unavailable", said, RETRY_SECONDS)
+        return answer(preview, 200)
 
     def _publish_time(self, now: int, records: int) -> int:
         """A time after that of all records before: it orders those that have none."""
@@ -200,7 +187,7 @@ class Door:
             self._failures.admitted(_address(request))
             return
         await asyncio.sleep(self._failures.failed(_address(request), now))
-        raise _Refused(401, "unauthorized", "sign in as the destination says for this source")
+        raise Refused(401, "unauthorized", "sign in as the destination says for this source")
 
     async def _body(self, request: web.Request) -> bytes:
         if request.content_length is None and "chunked" not in request.headers.get(
@@ -224,17 +211,17 @@ async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """Errors as JSON; a slip of ours is logged without what was sent."""
     try:
         return await handler(request)
-    except _Refused as refused:
+    except Refused as refused:
         return refused.response()
     except web.HTTPException as error:
         allow = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
-        return _refusal(error.status, error.reason.lower().replace(" ", "_"), error.reason, allow)
+        return refusal(error.status, error.reason.lower().replace(" ", "_"), error.reason, allow)
     except (ConnectionError, asyncio.CancelledError):
         raise  # The client has gone.
     except Exception:  # noqa: BLE001 - a slip of ours costs the request, and not the door
         _log.exception("a request to %s failed", request.path)
         said = "nothing was kept; send it again"
-        return _refusal(503, "unavailable", said, retry_after=RETRY_SECONDS)
+        return refusal(503, "unavailable", said, retry_after=RETRY_SECONDS)
 
 
 def _name_of(headers: Mapping[str, str]) -> str | None:
@@ -255,47 +242,3 @@ def _sent_at(headers: Mapping[str, str], now: int) -> int | None:
 
 def _address(request: web.Request) -> str:
     return request.remote or ""
-
-
-def _answer(preview: Preview, status: int) -> web.Response:
-    if status != web.HTTPOk.status_code:
-        first = preview.problems[0]
-        return _answer_failure(preview, status, first["reason"], first["detail"])
-    if preview.mixpanel is not None:
-        return _json({"action": preview.mixpanel, "status": "success"})
-    return _json(preview.answer())
-
-
-def _answer_failure(
-    preview: Preview, status: int, reason: str, said: str, retry_after: int | None = None
-) -> web.Response:
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    if preview.mixpanel is not None:
-        error = {"message": f"{reason}: {said}", "code": status}
-        answer = {"action": preview.mixpanel, "status": "failure", "error": error}
-        return _json(answer, status, headers)
-    if retry_after is not None:
-        return _refusal(status, reason, said, headers)
-    return _json(preview.answer(), status, headers)
-
-
-def _refusal(
-    status: int,
-    reason: str,
-    said: str,
-    headers: Mapping[str, str] | None = None,
-    retry_after: int | None = None,
-) -> web.Response:
-    more = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    problems = [{"place": "request", "reason": reason, "detail": said}]
-    return _json({"accepted": 0, "problems": problems}, status, {**(headers or {}), **more})
-
-
-def _json(
-    content: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
-) -> web.Response:
-    return web.Response(
-        body=orjson.dumps(content),
-        status=status,
-        headers={"Content-Type": "application/json", **(headers or {})},
-    )

@@ -103,7 +103,15 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
             announce=None,  # Nobody looks, and to count what waits takes time.
             dry_run=asked.dry_run,
         )
-        inlets = Inlets(destination, asked, path, stop_signal.wake, config.clock)
+        inlets = Inlets(
+            destination,
+            asked.subscription,
+            asked.door,
+            path,
+            stop_signal.wake,
+            config.clock,
+            acknowledges=not asked.dry_run,
+        )
         pruning = Pruning(ledger, destination, outputs.targets, config.clock)
         health = Health(config.clock, lambda: inlets.failure, config.clock())
         troubles = Troubles()

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 
 from pipeline.destination.file import Destination
 from pipeline.door.group_commit import GroupCommit
-from pipeline.door.server import opened
+from pipeline.door.server import DoorOptions, opened
 from pipeline.engine.pubsub_ingest import Subscription
-
-if TYPE_CHECKING:
-    from pipeline.jobs.always_on import AlwaysOn
 
 
 class Inlets:
@@ -23,32 +19,36 @@ class Inlets:
 
     Args:
       destination: with its sources.
-      asked: what the job was asked for.
+      subscription: to pull from; None for none.
+      door: to open; None for none.
       ledger: its path.
       arrived: is called, on any thread, when something has.
       clock: seconds since the epoch.
+      acknowledges: whether messages are acknowledged once they are in the ledger.
     """
 
     def __init__(
         self,
         destination: Destination,
-        asked: AlwaysOn,
+        subscription: str | None,
+        door: DoorOptions | None,
         ledger: str,
         arrived: Callable[[], None],
         clock: Callable[[], float],
+        *,
+        acknowledges: bool = True,
     ) -> None:
         self._destination = destination
-        self._asked = asked
+        self._name = subscription
+        self._options = door
         self._clock = clock
         self._subscription = (
             None
-            if asked.subscription is None
-            else Subscription(asked.subscription, ledger, arrived, acknowledges=not asked.dry_run)
+            if subscription is None
+            else Subscription(subscription, ledger, arrived, acknowledges=acknowledges)
         )
         self._commit = (
-            None
-            if asked.door is None
-            else GroupCommit(ledger, arrived, clock, asked.door.inbox_limit)
+            None if door is None else GroupCommit(ledger, arrived, clock, door.inbox_limit)
         )
         self._door = ExitStack()
 
@@ -63,16 +63,16 @@ class Inlets:
           ConfigurationError: the subscription cannot be pulled from, or nothing can listen there.
         """
         stack.enter_context(self._door)
-        if self._asked.door is not None and self._commit is not None:
+        if self._options is not None and self._commit is not None:
             self._commit.open()
             self._door.callback(self._commit.close)
-            where = opened(self._destination, self._asked.door, self._commit, self._clock)
+            where = opened(self._destination, self._options, self._commit, self._clock)
             url = self._door.enter_context(where)
             names = ", ".join(source.name for source in self._destination.sources)
             console.print(escape(f"listening at {url}/changes/ for {names}; Ctrl-C stops"))
         if self._subscription is not None:
             self._subscription.open()
-            console.print(f"pulling from {escape(str(self._asked.subscription))}; Ctrl-C stops")
+            console.print(f"pulling from {escape(str(self._name))}; Ctrl-C stops")
 
     @property
     def failure(self) -> BaseException | None:

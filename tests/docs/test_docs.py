@@ -127,7 +127,7 @@ def test_a_dead_letter_has_the_keys_that_the_page_shows_and_explains(tmp_path: P
 
 def reasons() -> Iterator[tuple[str, str]]:
     """Every stage and reason that the program gives a dead letter."""
-    for module in (ROOT / "transforms" / "formats").glob("*.py"):
+    for module in (ROOT / "transforms" / "formats").rglob("*.py"):
         for reason in re.findall(r'Refused\(\s*"(\w+)"', module.read_text("utf-8")):
             yield "parse", reason
     bodies = (b"", b"<html>", b'{"errors":[{"id":"scheduledServerMaintenance"}]}')

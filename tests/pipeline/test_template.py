@@ -30,7 +30,11 @@ README = (FOLDER / "README.md").read_text(encoding="utf-8")
 METADATA: dict[str, Any] = json.loads((FOLDER / "metadata.json").read_text(encoding="utf-8"))
 PARAMETERS: dict[str, dict[str, Any]] = {each["name"]: each for each in METADATA["parameters"]}
 FLAGS = {each.name: each for each in run_command.params if isinstance(each, click.Option)}
-OF_ONE_MACHINE = {"dry_run", "ledger", "metrics_port", "metrics_host", "summary"}
+OF_ONE_MACHINE = {
+    *("dry_run", "ledger", "metrics_port", "metrics_host", "summary", "listen", "port_file"),
+    *("tls_certificate", "tls_key", "tls_client_ca", "behind_proxy", "max_body_bytes"),
+    "inbox_limit",
+}
 """Flags that are for the job on one machine, or for one that is waited for."""
 REQUIRED = sorted(name for name, each in PARAMETERS.items() if not each.get("isOptional"))
 RIGHT = {

@@ -1,0 +1,72 @@
+"""The door's answers, as JSON: what was accepted, or what is wrong and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from pipeline.door.preview import Preview
+
+
+class Refused(Exception):  # noqa: N818 - a verdict on a request, not a fault of ours
+    """A request that is answered with an error, before anything of it is kept."""
+
+    def __init__(self, status: int, reason: str, said: str, retry_after: int | None = None) -> None:
+        super().__init__(reason)
+        self._answer = (status, reason, said, retry_after)
+
+    def response(self) -> web.Response:
+        """The answer."""
+        status, reason, said, retry_after = self._answer
+        return refusal(status, reason, said, retry_after=retry_after)
+
+
+def answer(preview: Preview, status: int) -> web.Response:
+    """The answer to a body: what it held, or, where it could not be read, what is wrong."""
+    if status != web.HTTPOk.status_code:
+        first = preview.problems[0]
+        return answer_failure(preview, status, first["reason"], first["detail"])
+    if preview.mixpanel is not None:
+        return json_answer({"action": preview.mixpanel, "status": "success"})
+    return json_answer(preview.answer())
+
+
+def answer_failure(
+    preview: Preview, status: int, reason: str, said: str, retry_after: int | None = None
+) -> web.Response:
+    """The answer to a body of which nothing is kept, in the form that its platform wants."""
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    if preview.mixpanel is not None:
+        error = {"message": f"{reason}: {said}", "code": status}
+        answer = {"action": preview.mixpanel, "status": "failure", "error": error}
+        return json_answer(answer, status, headers)
+    if retry_after is not None:
+        return refusal(status, reason, said, headers)
+    return json_answer(preview.answer(), status, headers)
+
+
+def refusal(
+    status: int,
+    reason: str,
+    said: str,
+    headers: Mapping[str, str] | None = None,
+    retry_after: int | None = None,
+) -> web.Response:
+    """An error."""
+    more = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    problems = [{"place": "request", "reason": reason, "detail": said}]
+    return json_answer({"accepted": 0, "problems": problems}, status, {**(headers or {}), **more})
+
+
+def json_answer(
+    content: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Any content as JSON."""
+    return web.Response(
+        body=orjson.dumps(content),
+        status=status,
+        headers={"Content-Type": "application/json", **(headers or {})},
+    )
