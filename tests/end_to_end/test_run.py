@@ -6,7 +6,6 @@ import json
 import random
 import resource
 import signal
-import socket
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -23,7 +22,7 @@ from tests.support.always_on import STOP_SECONDS, Place
 from tests.support.program import command, write_destination
 from tests.support.pubsub_emulator import Channel, Emulator
 from tests.support.pubsub_relay import relayed
-from tests.support.sandbox_client import wait_for
+from tests.support.sandbox_client import free_port, wait_for
 from tests.support.trace import expected, flat_lines, untied
 from transforms.elements import OUTCOMES
 
@@ -126,12 +125,6 @@ def test_what_was_acknowledged_is_in_the_inbox(place: Place) -> None:
     while missing:
         assert time.monotonic() < deadline, f"{len(missing)} messages are nowhere"
         missing -= {each.message_id for each in place.channel.pull()}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_pubsub_may_be_away_at_the_start_and_when_it_is_stopped(

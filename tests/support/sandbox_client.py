@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -80,3 +81,9 @@ def wait_for(what: Callable[[], object], seconds: float = 10) -> Any:
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.05)
     return value
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -31,7 +31,7 @@ from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
 from tests.support.browser import browser
 from tests.support.program import ROOT, Ended, command, environment, run
-from tests.support.sandbox_client import Clock, Reply, ask, patch, wait_for
+from tests.support.sandbox_client import Clock, Reply, ask, free_port, patch, wait_for
 from transforms.errors import ActivationError
 from transforms.outreach.auth.oauth import OAuthAuth
 
@@ -383,11 +383,6 @@ def connected_with(folder: Path, *flags: str, given: bytes = b"") -> Ended:
         given=given,
         variables=variables(),
     )
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        return held.getsockname()[1]
 
 
 # What is known to be wrong is said before anybody is sent to a browser.
