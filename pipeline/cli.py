@@ -39,6 +39,10 @@ COMMANDS = {
         "pipeline.commands.sandbox:sandbox_command",
         "Starts a local Outreach: its API, its limits, and a page to look at.",
     ),
+    "send-test": Later(
+        "pipeline.commands.send_test:send_test_command",
+        "Posts a record to a running door as a platform does, and shows the answer.",
+    ),
     "status": Later(
         "pipeline.commands.status:status_command",
         "Says what has happened and what is waiting, from a ledger.",

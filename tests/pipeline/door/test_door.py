@@ -24,6 +24,7 @@ from pipeline.door.server import DoorOptions, check_door
 from pipeline.door.tokens import LIFE_SECONDS, AccessTokens
 from tests.support.door import SECRETS, Answer, OpenDoor, open_door, post
 from tests.support.door import write_destination_with_sources as write
+from tests.support.program import environment, run
 from tests.transforms.formats.test_platforms import KEYS, VALUES
 from transforms.errors import ConfigurationError
 
@@ -314,3 +315,45 @@ def test_no_body_is_too_strange_for_an_answer(door: OpenDoor, body: bytes) -> No
     answer = to_aep(door, body)
     assert answer.status in (200, 400)
     assert len(door.inbox()) in ({before, before + 1} if answer.status == 200 else {before})
+
+
+@pytest.mark.parametrize(
+    ("source", "shape", "changes"),
+    [
+        ("aep", "profile", 1),
+        ("mixpanel", "mixpanel", None),
+        ("amplitude", "amplitude", 1),
+        ("segment", "segment", 1),
+        ("adobe", "profile", 1),
+        ("rudder", "rudderstack", 1),
+        ("slow", "flat", 1),
+        ("aep", "mparticle", 1),
+    ],
+)
+def test_a_test_record_is_sent_as_each_platform_sends_one(
+    door: OpenDoor, source: str, shape: str, changes: int | None
+) -> None:
+    folder = Path(door.ledger).parent
+    words = ("--destination=destination.yaml", f"--to={door.url}", f"--shape={shape}")
+    variables = {**environment(), **SECRETS}
+    sent = run(folder, "send-test", source, *words, "--segment=vip", variables=variables)
+    assert sent.status == 0, sent.stderr
+    answer = json.loads(sent.stdout)
+    assert answer.get("changes") == changes
+    assert answer.get("status", "success") == "success"
+    for secret in SECRETS.values():
+        assert secret not in sent.stderr + sent.stdout
+
+
+def test_a_test_record_writes_nothing_unless_it_is_told_to_and_says_what_is_wrong(
+    door: OpenDoor,
+) -> None:
+    folder = Path(door.ledger).parent
+    words = ("--destination=destination.yaml", f"--to={door.url}")
+    sent = run(folder, "send-test", "aep", *words, variables={**environment(), **SECRETS})
+    assert json.loads(sent.stdout)["unmapped"] == 1
+    wrong = {**environment(), **SECRETS, "AEP_TOKEN": "x"}
+    refused = run(folder, "send-test", "aep", *words, variables=wrong)
+    assert (refused.status, "answered 401" in refused.stderr) == (1, True)
+    near = run(folder, "send-test", "aepp", *words, variables=wrong)
+    assert (near.status, "did you mean 'aep'" in near.stderr) == (2, True)
