@@ -137,11 +137,14 @@ class Reading:
         where each format has it.
       segments: those that are mapped, as `canonical`: of several spellings, one of them is meant.
       sources: that post, each with what is different of its records.
+      mirrored: the segment of which files are the whole audience: records that name no audience
+        are of it, and who stands there without a status is a member. None for none.
     """
 
     paths: tuple[str, ...] = ()
     segments: frozenset[str] = frozenset()
     sources: tuple[Source, ...] = ()
+    mirrored: str | None = None
 
     def source(self, name: str) -> Source | None:
         """The source of a block; None where it is a file or a subscription."""
@@ -163,6 +166,7 @@ class Plan:
       clock_skew: microseconds by which a source's clock may be ahead of ours.
       paths: as of `Reading`.
       posted: the sources of `Reading`.
+      mirrored: as of `Reading`.
 
     Raises:
       ValueError: it contradicts itself, or names a field that a prospect has not.
@@ -175,6 +179,7 @@ class Plan:
     clock_skew: int = CLOCK_SKEW
     paths: tuple[str, ...] = ()
     posted: tuple[Source, ...] = ()
+    mirrored: str | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -185,7 +190,7 @@ class Plan:
     def reading(self) -> Reading:
         """How records are read, besides their shape."""
         segments = frozenset(canonical(audience.segment) for audience in self.audiences)
-        return Reading(self.paths, segments, self.posted)
+        return Reading(self.paths, segments, self.posted, self.mirrored)
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from pipeline.io.paths import check_paths
 from pipeline.io.scratch import command_again, scratch
 from pipeline.io.targets import check_output
 from transforms.errors import ConfigurationError
+from transforms.text import did_you_mean, listed
 
 if TYPE_CHECKING:
     from pipeline.jobs.report import RunResult
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
     metavar="NAMES",
     help='What the columns of CSV files are called: outreach_id="Prospect ID",segment=Audience.',
 )
+@flag(
+    "mirror",
+    metavar="SEGMENT",
+    help="With a ledger: the FILEs are this whole audience; members who are not in them leave.",
+)
 @flag("backfill", is_flag=True, help="With a ledger: after live changes.")
 @click.pass_context
 def replay_command(
@@ -55,6 +61,7 @@ def replay_command(
     sandbox: bool,
     ledger: str | None,
     columns: str | None,
+    mirror: str | None,
     backfill: bool,
 ) -> None:
     """Delivers the audience changes in FILEs and ends when each has its outcome.
@@ -86,6 +93,8 @@ def replay_command(
                 f"a ledger is worked on by this machine alone, and not by {runner};"
                 " leave out --ledger or --runner"
             )
+        if mirror is not None:
+            check_mirror(plan, mirror, ledger)
         with contextlib.ExitStack() as stack:
             made = stack.enter_context(scratch())
             paths = made.spooled(files)
@@ -100,6 +109,7 @@ def replay_command(
                 ledger=own,
                 lasting=ledger is not None,
                 backfill=backfill,
+                mirror=mirror,
                 columns=tuple({**dict(plan.columns.pairs), **own_names}.items()),
                 digests=made.digests if ledger is not None else {},
                 beam_flags=context.obj,
@@ -150,6 +160,22 @@ def _checked(
     if (summary := outputs["--summary"]) is not None:
         check_output(summary, "summary")
     return found
+
+
+def check_mirror(plan: Destination, segment: str, ledger: str | None) -> None:
+    """Makes sure that an audience can be mirrored.
+
+    Raises:
+      ConfigurationError: there is no ledger, which knows the members, or no such audience.
+    """
+    if ledger is None:
+        raise ConfigurationError(
+            "--mirror needs --ledger PATH: it is the ledger that knows who was a member"
+        )
+    segments = tuple(audience.segment for audience in plan.audiences)
+    if segment not in segments:
+        near = did_you_mean(segment, segments) or f"; there are {listed(segments)}"
+        raise ConfigurationError(f"--mirror {segment}: the destination maps no such segment{near}")
 
 
 def exit_status(finished: RunResult) -> int:

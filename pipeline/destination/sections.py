@@ -230,6 +230,13 @@ class Delivery(Section):
         description="Hours of server trouble after which a change becomes a dead letter.",
         examples=[24],
     )
+    refresh_hours: float = Field(
+        24,
+        gt=0,
+        le=8_760,
+        description="Hours for which the missing pages of a full refresh are waited for.",
+        examples=[24],
+    )
     clock_skew_minutes: float = Field(
         10,
         ge=0,

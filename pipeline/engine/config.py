@@ -37,6 +37,7 @@ class EngineConfig:
       hold_seconds: how long a prospect's changes are gathered.
       turn_seconds: what a turn aims to take; it starts no request for longer than twice that.
       patches_first: prospects of the first turn, when it is not known how long they take.
+      refresh_seconds: how long the pages of a full refresh are waited for.
       guard: when an audience that empties is held.
       watch: see `transforms.outreach.sender_pool.Watch`.
       announce: is told before each delivery how many more prospects of each user wait.
@@ -51,6 +52,7 @@ class EngineConfig:
     hold_seconds: float = 0.0
     turn_seconds: float = TURN_SECONDS
     patches_first: int = PATCHES_LEAST
+    refresh_seconds: float = 86_400.0
     guard: GuardTerms = field(default_factory=GuardTerms)
     watch: Watch | None = None
     announce: Callable[[Mapping[str, int]], None] | None = None
@@ -68,6 +70,7 @@ def engine_config(destination: Destination, place: Place, watch: Watch | None) -
         guard=GuardTerms(
             destination.guard.max_exit_percent, destination.guard.window_minutes * 60.0
         ),
+        refresh_seconds=destination.delivery.refresh_hours * 3600.0,
         watch=watch,
         announce=progress.announce,
     )

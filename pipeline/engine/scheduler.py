@@ -15,9 +15,11 @@ from dataclasses import replace
 from pipeline.engine.beam_steps import DELIVERY, BeamSteps, StepOutlet
 from pipeline.engine.config import PATCHES_LEAST, PATCHES_MOST, EngineConfig
 from pipeline.engine.outcome_committer import OutcomeCommitter
+from pipeline.engine.refreshes import Refreshes
 from pipeline.engine.user_schedule import UserSchedule, WriteAheadGrant
 from pipeline.ledger import erasure, guard, history, inbox, queue, remap, users, waiting
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
+from pipeline.ledger.refresh import Refresh
 from pipeline.ledger.store import transaction
 from transforms import mapping
 from transforms.clock import micros
@@ -62,6 +64,7 @@ class Scheduler:
             ),
             config.clock,
         )
+        self._refreshes = Refreshes(config)
         self._ledger = ledger
         self._committed = committed
         self._committer: OutcomeCommitter | None = None
@@ -92,6 +95,7 @@ class Scheduler:
         Args:
           stopped: whether to leave the rest there.
         """
+        self._refreshes.drop_stale(self._ledger, self._config.clock())
         live = self._take_in_lane(LIVE, ARRIVALS, stopped)
         # However many live ones come, the backfill's are not left in the inbox.
         share = max(ARRIVALS - live, ARRIVALS // BACKFILL_SHARE)
@@ -113,6 +117,7 @@ class Scheduler:
             intake = waiting.Intake(changes, arrived.outcomes, lane)
             waiting.take_in(self._ledger, intake, now, micros(self._config.hold_seconds))
             guard.watch_exits(self._ledger, changes, self._config.guard, now)
+            self._refreshes.take_in(self._ledger, blocks, now)
             history.bury(self._ledger, arrived.dead_letters)
             history.add_totals(
                 self._ledger,
@@ -127,6 +132,12 @@ class Scheduler:
             )
             yield self._ledger
         self._committed()
+
+    def mirror(self, whole: Refresh) -> int:
+        """Has those leave who are not in a whole audience; returns how many."""
+        self._settle()
+        with transaction(self._ledger):
+            return self._refreshes.apply(self._ledger, whole, micros(self._config.clock()))
 
     def deliver(self) -> bool:
         """Sends what is due and affordable, if anything is; returns whether anything was."""

@@ -41,6 +41,7 @@ class Replay:
       lasting: whether that is to outlive the machine's death too.
       backfill: with a ledger, whether live changes go first.
       columns: names for the columns of tables; see `transforms.formats.csv_rows.rename`.
+      mirror: the segment of which the files are the whole audience; None for none.
       digests: of the files that are known by their content alone, as standard input is.
       beam_flags: passed on to Beam.
     """
@@ -53,6 +54,7 @@ class Replay:
     lasting: bool = True
     backfill: bool = False
     columns: Columns = ()
+    mirror: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     beam_flags: Sequence[str] = ()
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from pipeline.ledger.inbox import unread
+from pipeline.ledger.refresh import forget_member
 from pipeline.ledger.store import transaction
 
 TABLES: Final = {
@@ -47,6 +48,7 @@ def forget(connection: sqlite3.Connection, outreach_id: int, *, again: bool) -> 
         for table in TABLES
     }
     removed["dead_letters"] += _forget_unreadable(connection, outreach_id)
+    forget_member(connection, outreach_id)
     # Changes that waited have no receipt, and are to be missed by nobody who counts.
     connection.execute(
         "INSERT INTO totals (name, count) VALUES ('forgotten', ?1)"

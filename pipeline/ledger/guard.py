@@ -126,6 +126,23 @@ def end_waves(connection: sqlite3.Connection, terms: GuardTerms, now: int) -> No
         _end_wave(connection, each.segment, terms, now)
 
 
+def hold(connection: sqlite3.Connection, segment: str, members: int, exits: int, now: int) -> None:
+    """Holds an audience whatever its size, within the caller's transaction, unless it is held.
+
+    Args:
+      connection: to the ledger.
+      segment: of the audience.
+      members: that it had.
+      exits: how many of them leave.
+      now: microseconds since the epoch.
+    """
+    connection.execute(
+        "INSERT INTO held (segment, since, members, exits) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (segment) DO UPDATE SET exits = max(exits, excluded.exits)",
+        (segment, now, members, exits),
+    )
+
+
 def release(connection: sqlite3.Connection, segment: str, now: int) -> HeldAudience | None:
     """Lets a held audience go, within the caller's transaction; None if there was none held."""
     found = next((each for each in holds(connection) if each.segment == segment), None)
@@ -163,11 +180,7 @@ def _hold_if_emptying(
 ) -> None:
     counted = _count(connection, segment, terms)
     if counted is not None:
-        connection.execute(
-            "INSERT INTO held (segment, since, members, exits) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (segment) DO UPDATE SET exits = max(exits, excluded.exits)",
-            (segment, now, *counted),
-        )
+        hold(connection, segment, *counted, now)
 
 
 def _count(

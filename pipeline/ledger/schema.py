@@ -181,6 +181,19 @@ MIGRATIONS: Final = (
         count INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    -- Pages of whole audiences, until the others are in. Once they are, the members go, and the
+    -- rest stays for a while, to know a page that comes again.
+    CREATE TABLE refresh_pages (
+        segment TEXT NOT NULL,
+        session TEXT NOT NULL,
+        page INTEGER NOT NULL,
+        pages INTEGER NOT NULL,
+        published INTEGER NOT NULL,
+        members BLOB,
+        PRIMARY KEY (segment, session, page)
+    ) WITHOUT ROWID;
+    """,
 )
 """What makes each version of the file from the one before it."""
 

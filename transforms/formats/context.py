@@ -25,6 +25,9 @@ PLACE_BITS: Final = 12
 The microsecond at which a message was published then fits into 63 bits until the year 2041.
 """
 
+MEMBER: Final = "realized"
+"""The status of whoever stands in a file that is the whole audience."""
+
 _NONE: Final = object()
 
 
@@ -36,6 +39,7 @@ class RecordContext:
       paths: where else an OutreachId is looked for; empty for where each format has it.
       segment: of records that do not name their audience; None where they must.
       places: of each dead letter, its element's place in the arrival, from 0.
+      status: of records that do not say one; None where they must.
       records: read so far: elements of a list each, and what was in an envelope.
       published: the time of records that name none; None in a file.
       memberships: those found so far, as are `attributes` and `dead_letters`.
@@ -68,6 +72,7 @@ class RecordContext:
         "records",
         "segment",
         "sequence",
+        "status",
     )
 
     def __init__(
@@ -87,7 +92,8 @@ class RecordContext:
         self._mapped = rules.segments
         self.identity = (source and source.namespace) or identity
         self.paths = (source and source.paths) or rules.paths
-        self.segment = source.segment if source else None
+        self.segment = source.segment if source else rules.mirrored
+        self.status = None if source or rules.mirrored is None else MEMBER
         self.records = 0
         self.places: list[int] = []
         self.published = block.published

@@ -45,7 +45,7 @@ def read(record: dict[str, Any], reading: RecordContext) -> None:
         prospects = prospects_in(reading, (record,))
     time = read_instant(record.get("event_time"), "event_time", reading.published)
     segment = record.get("segment") or reading.segment
-    status = record.get("status")
+    status = record.get("status") or reading.status
     if "attributes" in record:
         attributes = read_object(record["attributes"], "attributes")
         reading.add_attributes(prospects, (attributes,), time)

@@ -50,6 +50,7 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
         "keep_days": 30,
         "give_up_hours": 24,
         "clock_skew_minutes": 10,
+        "refresh_hours": 24,
         "lanes": 1,
     }
     assert destination.guard.model_dump() == {"max_exit_percent": 50, "window_minutes": 60}
