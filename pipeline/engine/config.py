@@ -9,6 +9,7 @@ from pipeline.console import progress
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, delivery_of, plan_of
 from pipeline.ledger.guard import GuardTerms
+from pipeline.ledger.inbox import BYTES_AT_ONCE
 from transforms import mapping
 from transforms.clock import steady
 from transforms.outreach.delivery import Delivery
@@ -37,6 +38,7 @@ class EngineConfig:
       hold_seconds: how long a prospect's changes are gathered.
       turn_seconds: what a turn aims to take; it starts no request for longer than twice that.
       patches_first: prospects of the first turn, when it is not known how long they take.
+      intake_bytes: of messages that one transaction takes in, about: the door waits for its end.
       refresh_seconds: how long the pages of a full refresh are waited for.
       guard: when an audience that empties is held.
       watch: see `transforms.outreach.sender_pool.Watch`.
@@ -52,6 +54,7 @@ class EngineConfig:
     hold_seconds: float = 0.0
     turn_seconds: float = TURN_SECONDS
     patches_first: int = PATCHES_LEAST
+    intake_bytes: int = BYTES_AT_ONCE
     refresh_seconds: float = 86_400.0
     guard: GuardTerms = field(default_factory=GuardTerms)
     watch: Watch | None = None

@@ -126,10 +126,8 @@ class Subscription:
             logging.ERROR
         )  # It warns of ends that take longer.
         end_pull(self._pull, CLOSE_SECONDS)
-        # A client that waits for its next try closes only after it, which takes ten seconds and
-        # more; the end of the process closes it too.
-        if self._reach.is_ready:
-            self._client.close()
+        # The client is not closed: where Pub/Sub has just gone away that waits for a next try, for
+        # ten seconds and more. The end of the process closes it too.
 
     def _write(self) -> None:
         connection = connect(self._ledger)

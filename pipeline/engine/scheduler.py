@@ -242,7 +242,9 @@ class Scheduler:
     def _take_in_lane(self, lane: int, most: int, stopped: Callable[[], bool]) -> int:
         done = 0
         while done < most and not stopped():
-            blocks, places = inbox.next_arrivals(self._ledger, lane, most - done)
+            blocks, places = inbox.next_arrivals(
+                self._ledger, lane, most - done, self._config.intake_bytes
+            )
             if not blocks:
                 break
             with self.taking_in(blocks, lane):

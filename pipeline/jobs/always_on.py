@@ -27,6 +27,7 @@ from pipeline.jobs.ledger_replay import WAIT_LEAST_SECONDS
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import StopSignal, stopping
 from pipeline.ledger import history, waiting
+from pipeline.ledger.inbox import BYTES_AT_ONCE
 from pipeline.ledger.store import connect, owned
 from pipeline.monitoring.connectivity import Troubles
 from pipeline.monitoring.health import Health
@@ -39,6 +40,8 @@ _log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 10.0
 """How long a loop waits at most before it looks after the ledger again."""
+DOOR_INTAKE_BYTES = 128 * 1024
+"""Taken in at once where a door is open: what is posted meanwhile is answered after it."""
 DISK_SECONDS = 10.0
 """How long it waits after the disk refused a commit."""
 
@@ -102,6 +105,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
             hold_seconds=destination.delivery.hold_seconds,
             announce=None,  # Nobody looks, and to count what waits takes time.
             dry_run=asked.dry_run,
+            intake_bytes=BYTES_AT_ONCE if asked.door is None else DOOR_INTAKE_BYTES,
         )
         inlets = Inlets(
             destination,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -21,6 +22,8 @@ GLANCE_SECONDS = 0.05
 WAL_BYTES = 64 * 2**20
 """To what the write-ahead log is cut back, once a large transaction has grown it."""
 _OFF = (0,)
+_WRITING = threading.RLock()
+"""Held by the thread of this process that writes to a ledger."""
 
 
 def connect(path: str, *, lasting: bool = True) -> sqlite3.Connection:
@@ -152,6 +155,12 @@ def transaction(connection: sqlite3.Connection, *, durable: bool = False) -> Ite
       connection: of this thread.
       durable: for what the world outside was told, or will be: an acknowledgement, a request.
     """
+    # SQLite's own way to wait for another thread's end is to look again, ever less often.
+    with _WRITING:
+        yield from _transaction(connection, durable=durable)
+
+
+def _transaction(connection: sqlite3.Connection, *, durable: bool) -> Iterator[None]:
     durable = durable and connection.execute("PRAGMA synchronous").fetchone() != _OFF
     if durable:
         connection.execute("PRAGMA synchronous = FULL")

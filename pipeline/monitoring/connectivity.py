@@ -31,7 +31,6 @@ class Connectivity:
         self._there = there
         self._lock = threading.Lock()
         self._away_since: float | None = None
-        self._is_ready = False
         self._is_told = False
 
     def watch(self, channel: grpc.Channel) -> None:
@@ -42,7 +41,6 @@ class Connectivity:
         """The channel stands so now."""
         with self._lock:
             was_away = self._away_since is not None
-            self._is_ready = connectivity is grpc.ChannelConnectivity.READY
             if connectivity is grpc.ChannelConnectivity.READY:
                 self._away_since = None
             elif connectivity is grpc.ChannelConnectivity.TRANSIENT_FAILURE and not was_away:
@@ -55,12 +53,6 @@ class Connectivity:
         """Whether it could not be reached when that was last tried."""
         with self._lock:
             return self._away_since is not None
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether it is connected now. A channel that was cut off is not away before it tried."""
-        with self._lock:
-            return self._is_ready
 
     def look(self) -> None:
         """Tells people what is new: once that it is away, and once that it is there again."""

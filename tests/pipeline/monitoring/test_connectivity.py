@@ -61,15 +61,6 @@ def test_a_service_is_named_that_was_away_for_longer_than_a_connection_takes(
     assert look() == [], "a connection is renewed"
 
 
-def test_a_channel_that_was_just_cut_off_is_not_ready_though_nobody_knows_it_to_be_away() -> None:
-    reach = Connectivity("Pub/Sub", Clock())
-    assert not reach.is_ready
-    reach.turned(ChannelConnectivity.READY)
-    assert reach.is_ready
-    reach.turned(ChannelConnectivity.IDLE)
-    assert (reach.is_ready, reach.is_away) == (False, False)
-
-
 def test_each_user_in_trouble_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     troubles = Troubles()
