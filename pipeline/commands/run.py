@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from rich.console import Console
@@ -175,7 +176,16 @@ def run_command(
         elif summary is not None:
             console.print(f"{summary} is not written: the job goes on without this process")
     drained = runner is not None and finished is not None and bool(finished.reasons)
-    raise SystemExit(DEAD_LETTERS if drained else DONE)
+    _end(DEAD_LETTERS if drained else DONE, lingers=finished is not None and finished.lingers)
+
+
+def _end(status: int, *, lingers: bool) -> NoReturn:
+    """Ends the process, at once where threads would keep it: all is written by now."""
+    if lingers:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    raise SystemExit(status)
 
 
 def _stream(plan: Destination, asked: Streaming, runner: str, console: Console) -> RunResult | None:

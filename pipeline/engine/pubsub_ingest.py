@@ -14,7 +14,7 @@ from typing import Any
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
-from pipeline.io.streaming_pull import end_pull, open_pull
+from pipeline.io.streaming_pull import close_client, end_pull, open_pull
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, receive
 from pipeline.ledger.store import connect
 from pipeline.monitoring.connectivity import Connectivity
@@ -47,6 +47,7 @@ class Subscription:
 
     Attributes:
       messages: how many new messages were committed so far.
+      lingers: whether threads of the client's outlive `close`.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Subscription:
         self._broken: Exception | None = None
         self._reach = Connectivity("Pub/Sub", steady, arrived)
         self.messages = 0
+        self.lingers = False
 
     def open(self) -> None:
         """Starts pulling.
@@ -126,8 +128,7 @@ class Subscription:
             logging.ERROR
         )  # It warns of ends that take longer.
         end_pull(self._pull, CLOSE_SECONDS)
-        # The client is not closed: where Pub/Sub has just gone away that waits for a next try, for
-        # ten seconds and more. The end of the process closes it too.
+        self.lingers = not close_client(self._client, CLOSE_SECONDS)
 
     def _write(self) -> None:
         connection = connect(self._ledger)

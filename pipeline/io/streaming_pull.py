@@ -55,6 +55,18 @@ def end_pull(pull: Future[Any], seconds: float) -> None:
         pull.result(timeout=seconds)
 
 
+def close_client(client: pubsub_v1.SubscriberClient, seconds: float) -> bool:
+    """Closes a client; returns whether that was done in time.
+
+    Where Pub/Sub has just gone away, it waits for a next try, for ten seconds and more, and then
+    keeps the process from ending by itself for as long.
+    """
+    closing = threading.Thread(target=client.close, name="closing", daemon=True)
+    closing.start()
+    closing.join(seconds)
+    return not closing.is_alive()
+
+
 class StreamingPull:
     """Streams a subscription's messages into a queue, for all readers of this process.
 

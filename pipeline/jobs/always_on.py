@@ -162,6 +162,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
                 scheduler.problems,
                 {},
                 ledger=asked.ledger,
+                lingers=inlets.lingers,
             )
 
 
