@@ -13,7 +13,7 @@ from typing import Final, Self, TypeVar
 
 import orjson
 
-from transforms.elements import STATUSES
+from transforms.elements import FROM_RECEIPT, STATUSES
 from transforms.outreach.fields import CUSTOM_FIELDS, PROSPECT_FIELDS
 from transforms.text import did_you_mean
 
@@ -213,6 +213,7 @@ def _problems(plan: Plan) -> Iterator[str]:
     ):
         where = "" if namespace is None else f" of namespace {namespace!r}"
         yield f"segment {segment!r}{where} is mapped twice; leave one of its audiences"
+    yield from _attribute_problems(plan.attributes)
     targets = [each.field for each in plan.audiences] + [each.target for each in plan.attributes]
     for field in _twice(targets):
         yield f"{field} is written by two audiences or attributes; give each a field of its own"
@@ -220,6 +221,15 @@ def _problems(plan: Plan) -> Iterator[str]:
         if field not in _WRITABLE:
             near = did_you_mean(field, _WRITABLE)
             yield f"{field!r} is no prospect field that can be written{near}"
+
+
+def _attribute_problems(attributes: Iterable[Attribute]) -> Iterator[str]:
+    for attribute in attributes:
+        if attribute.source.startswith(FROM_RECEIPT):
+            yield (
+                f"attribute source {attribute.source!r} begins with {FROM_RECEIPT!r}, which is for"
+                " what receipts say; rename it at its source"
+            )
 
 
 def _twice(keys: Iterable[_Key]) -> list[_Key]:

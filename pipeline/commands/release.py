@@ -34,7 +34,7 @@ def release_command(segment: str, ledger: str) -> None:
 
 
 def let_go(segment: str, ledger: str) -> str:
-    """Releases an audience; returns what a person is told.
+    """Releases an audience; returns the message for a person.
 
     Args:
       segment: its id, or its name as `status` shows it.

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from pipeline.destination.sections import Section
-from pipeline.destination.types import TARGETS, Line, MappingId, Target, Value
+from pipeline.destination.types import TARGETS, AttributePath, Line, MappingId, Target, Value
 
 
 class Values(Section):
@@ -81,7 +81,7 @@ class Audience(Section):
 class Attribute(Section):
     """A profile attribute that is copied to a prospect field."""
 
-    source: Line = Field(
+    source: AttributePath = Field(
         description="The attribute's path in the profile.", examples=["person.name.firstName"]
     )
     target: Target = Field(

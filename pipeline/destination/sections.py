@@ -197,7 +197,7 @@ class User(Section):
 
 
 class Delivery(Section):
-    """How patiently changes are gathered, sent and remembered."""
+    """How long changes are gathered, how they are sent, and how long they are remembered."""
 
     hold_seconds: float = Field(
         5,

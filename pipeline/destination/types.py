@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from pipeline.destination.error_text import RefusalError, looks_secret
+from transforms.elements import FROM_RECEIPT
 from transforms.outreach.auth.token_store import SECRET_PREFIX
 from transforms.outreach.base_url import is_loopback
 from transforms.outreach.fields import CUSTOM_FIELDS, CUSTOM_MAX_LENGTH, PROSPECT_FIELDS
@@ -128,6 +129,15 @@ def _base_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _attribute_path(value: str) -> str:
+    if value.startswith(FROM_RECEIPT):
+        raise RefusalError(
+            f"must not begin with {FROM_RECEIPT}, which is for what receipts say",
+            "rename the attribute at its source",
+        )
+    return value
+
+
 def _source_name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", value):
         raise RefusalError(
@@ -202,6 +212,7 @@ MappingId = Annotated[
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 RedirectUri = Annotated[str, AfterValidator(redirect_uri)]
 Webhook = Annotated[str, AfterValidator(_webhook)]
+AttributePath = Annotated[Line, AfterValidator(_attribute_path)]
 SourceName = Annotated[str, AfterValidator(_source_name)]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 Target = Annotated[str, AfterValidator(_target)]

@@ -1,4 +1,4 @@
-"""What the engine is told to do: a plan, the users, how long its turns are."""
+"""The engine's configuration: a plan, the users, how long its turns are."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class EngineConfig:
       refresh_seconds: how long the pages of a full refresh are waited for.
       guard: when an audience that empties is held.
       watch: see `transforms.outreach.sender_pool.Watch`.
-      announce: is told before each delivery how many more prospects of each user wait.
+      announce: is called before each delivery with how many more prospects of each user wait.
       clock: seconds since the epoch.
       dry_run: nothing is sent; all that would have been counts as delivered.
     """

@@ -88,8 +88,8 @@ class Maintenance:
     Attributes:
       connection: to the ledger, of the thread that calls `look`.
       guard: when audiences are held.
-      alerts: who is told.
-      health: is told that the loop came round.
+      alerts: sends messages to people.
+      health: records that the loop came round.
       clock: seconds since the epoch.
     """
 

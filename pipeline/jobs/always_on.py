@@ -173,7 +173,7 @@ def keep_on(
     config: EngineConfig,
     look_after: Callable[[Scheduler], None],
 ) -> None:
-    """Takes in and delivers until it is told to stop.
+    """Takes in and delivers until a signal asks it to stop.
 
     Args:
       scheduler: over the ledger.

@@ -57,7 +57,7 @@ class Inlets:
 
         Args:
           stack: closes what is left open.
-          console: is told where.
+          console: prints where.
 
         Raises:
           ConfigurationError: the subscription cannot be pulled from, or nothing can listen there.

@@ -42,7 +42,7 @@ _OF_RECORDS = {
     "unmapped": "in segments of no audience here",
     "skewed": "times in the future; they count as those of arrival",
 }
-"""What is told of records, where there is any."""
+"""The counts of records that the report explains, where they are not 0."""
 
 
 def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:

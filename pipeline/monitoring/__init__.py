@@ -1,4 +1,4 @@
-"""Whether a job is well, and who is told if not: status, metrics, health, alerts.
+"""Status, metrics, health and alerts of a job.
 
 Imports `console`, `ledger` and `transforms`; imported by `engine`, `jobs` and `commands`.
 """

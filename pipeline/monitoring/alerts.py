@@ -1,4 +1,4 @@
-"""Alerts: a person is told once of what needs one, and once that it is over."""
+"""Alerts: one message for each condition that needs a person, and one when it is over."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RETRY_SECONDS = 60.0
 _log = logging.getLogger(__name__)
 
 _Key = tuple[str, str, bool]
-"""Kind and subject of an alert, and whether it is its end that is told."""
+"""Kind and subject of an alert, and whether the message is of its end."""
 
 
 @dataclass(slots=True)

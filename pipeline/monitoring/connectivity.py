@@ -11,7 +11,7 @@ import grpc
 _log = logging.getLogger(__name__)
 
 AWAY_SECONDS = 5.0
-"""How long nobody is told: connections are renewed all the time."""
+"""How long a lost connection is not logged: connections are renewed all the time."""
 
 
 class Connectivity:

@@ -36,7 +36,7 @@ NOBODY: Final = 0
 
 _LATER: Final = (Fate.THROTTLED, Fate.MAINTENANCE, Fate.TROUBLE)
 _LET_IN: Final = (Fate.ACCEPTED, Fate.REFUSED, Fate.FIELD_REFUSED)
-"""Whoever is told that there is no such prospect may write one, or read it."""
+"""A user who gets 404 for a prospect that does not exist may write one, or read it."""
 
 Send = Callable[[str], Awaitable[Reply]]
 

@@ -1,4 +1,4 @@
-"""What a sandbox is told before it starts."""
+"""A sandbox's options."""
 
 from __future__ import annotations
 

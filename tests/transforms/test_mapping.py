@@ -112,6 +112,11 @@ def test_a_record_without_a_namespace_finds_the_only_audience_of_its_segment() -
     assert len(mapping.map([membership("s", namespace=None)]).changes) == 1
 
 
+def test_an_attribute_cannot_pass_for_what_a_receipt_says() -> None:
+    with pytest.raises(ValueError, match="which is for what receipts say"):
+        plan(attributes=(Attribute("receipt:custom4", "title"),))
+
+
 def test_an_attribute_that_does_not_fit_its_field_is_a_misfit_and_not_a_change() -> None:
     mapping = Mapping(plan(attributes=(Attribute("name", "firstName"),)))
 

@@ -23,7 +23,7 @@ from transforms.outreach.read_before_write import ReadBeforeWrite
 from transforms.outreach.sender import Sender
 
 READY_OUTCOMES = 50
-"""So many are handed on at once, at most, however fast they come: whoever notes them down must not
+"""So many are handed on at once, at most, however fast they come: whoever commits them must not
 be far behind what was sent."""
 TICK_SECONDS = 0.2
 """How often outcomes are handed on, and standings told, while requests are under way."""

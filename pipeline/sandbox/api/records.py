@@ -62,7 +62,7 @@ class Collection:
 
     Attributes:
       kind: ``prospect`` or ``account``.
-      keep: is told of what changes, so that it can outlive the process.
+      keep: is called with what changes, so that it can outlive the process.
       recent: the latest alterations, newest last.
       history: by record, its latest alterations, newest last.
       tallies: custom field to how many records hold each value of it.

@@ -78,7 +78,7 @@ class OAuthCredential:
       client: by which tokens are asked for; closed after each request, so that it may
         be used from one event loop after the other.
       store: where tokens are kept.
-      patience_seconds: how long one call waits for its turn, and for a minute to pass.
+      max_wait_seconds: how long one call waits for its turn, and for a minute to pass.
       sleep: waits, in seconds.
     """
 
@@ -89,14 +89,14 @@ class OAuthCredential:
         client: OutreachClient,
         store: TokenStore,
         *,
-        patience_seconds: float = 150.0,
+        max_wait_seconds: float = 150.0,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._auth = auth
         self._user = user
         self._client = client
         self._store = store
-        self._patience_seconds = patience_seconds
+        self._max_wait_seconds = max_wait_seconds
         self._sleep = sleep
         self._turn = asyncio.Lock()
         self._token = ""
@@ -258,7 +258,7 @@ class OAuthCredential:
     @asynccontextmanager
     async def _locked(self, now: float) -> AsyncIterator[float]:
         """Holds the store's lock; gives the time at which it was got."""
-        deadline = now + self._patience_seconds
+        deadline = now + self._max_wait_seconds
         try:
             while not await asyncio.to_thread(self._store.try_lock, now):
                 if now >= deadline:
@@ -273,7 +273,7 @@ class OAuthCredential:
             await asyncio.to_thread(self._store.unlock)
 
     async def _wait(self, seconds: float) -> None:
-        if seconds > self._patience_seconds:
+        if seconds > self._max_wait_seconds:
             raise Trouble(
                 f"Outreach gives {self._user!r} one token a minute; the next in {seconds:.0f} s"
             )

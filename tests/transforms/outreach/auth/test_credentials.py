@@ -89,7 +89,7 @@ class Ops:
         clock: Clock,
         *,
         keeping: TokenStore | None = None,
-        patience_seconds: float = 150.0,
+        max_wait_seconds: float = 150.0,
         client_id: str = "app",
         secret_file: str | None = None,
         url: str | None = None,
@@ -103,7 +103,7 @@ class Ops:
             "ops",
             OutreachClient(url or sandbox.url),
             keeping or open_store(str(store)),
-            patience_seconds=patience_seconds,
+            max_wait_seconds=max_wait_seconds,
             sleep=self._sleep,
         )
 
@@ -330,7 +330,7 @@ def test_a_clock_of_the_servers_that_is_far_ahead_delays_by_a_minute_at_most(
 def test_who_cannot_wait_a_minute_is_told_so_and_keeps_the_tokens(
     sandbox: Sandbox, store: Path, clock: Clock
 ) -> None:
-    hasty = Ops(sandbox, store, clock, patience_seconds=5.0)
+    hasty = Ops(sandbox, store, clock, max_wait_seconds=5.0)
     before = stored(store)
     with pytest.raises(Trouble, match="one token a minute"):
         hasty.refused(hasty.token())
