@@ -188,11 +188,11 @@ class GiveDoFn(beam.DoFn):
     """See `Given`."""
 
     def __init__(self, step_io: str) -> None:
-        self._tray = step_io
+        self._step_io = step_io
 
     def process(self, impulse: bytes) -> Iterator[Any]:  # noqa: D102
         del impulse
-        yield from _offered[self._tray].given
+        yield from _offered[self._step_io].given
 
 
 @dataclass
@@ -211,11 +211,11 @@ class PutDoFn(beam.DoFn):
     """See `Put`."""
 
     def __init__(self, step_io: str, kind: str) -> None:
-        self._tray = step_io
+        self._step_io = step_io
         self._kind = kind
 
     def process(self, result: Any) -> None:  # noqa: ANN401, D102
-        _offered[self._tray].put(self._kind, result)
+        _offered[self._step_io].put(self._kind, result)
 
 
 @dataclass(frozen=True)
