@@ -13,6 +13,7 @@ setup(
     packages=find_packages(include=["pipeline", "pipeline.*", "transforms", "transforms.*"]),
     package_data={
         "pipeline": ["py.typed"],
+        "pipeline.html_report": ["static/*"],
         "pipeline.sandbox.ui": ["static/*"],
         "transforms": ["py.typed"],
     },

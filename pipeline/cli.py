@@ -31,6 +31,10 @@ COMMANDS = {
         "pipeline.commands.replay:replay_command",
         "Delivers the audience changes in files, and ends when each has its outcome.",
     ),
+    "report": Later(
+        "pipeline.commands.report:report_command",
+        "Writes what a ledger remembers to one HTML file.",
+    ),
     "run": Later(
         "pipeline.commands.run:run_command",
         "The always-on job: delivers what is published to a subscription, until stopped.",

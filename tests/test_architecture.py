@@ -38,7 +38,7 @@ LAYERS = (
     ("pipeline.commands",),
     ("pipeline.jobs", "pipeline.preflight", "pipeline.oauth_flow"),
     ("pipeline.engine", "pipeline.door"),
-    ("pipeline.graph", "pipeline.monitoring"),
+    ("pipeline.graph", "pipeline.monitoring", "pipeline.html_report"),
     ("pipeline.io", "pipeline.destination"),
     ("pipeline.ledger", "pipeline.sandbox", "pipeline.runners", "pipeline.summary"),
     ("pipeline.console",),

@@ -21,7 +21,7 @@ from pipeline.console.screen import Screen
 from pipeline.destination.file import Destination, load_destination
 from pipeline.io.paths import check_paths
 from pipeline.io.scratch import command_again, scratch
-from pipeline.io.targets import check_output
+from pipeline.io.targets import OutputKind, check_output
 from transforms.errors import ConfigurationError
 from transforms.text import did_you_mean, listed
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @flag("receipts", metavar="PATH|TOPIC", help="Where one receipt a change is written.")
 @flag("dead_letters", metavar="PATH|TOPIC", help="Where what was refused is kept, to be replayed.")
 @flag("summary", metavar="PATH", help="Where the summary is written too.")
+@flag("report", metavar="FILE.html", help="Where a report is written, as one HTML file.")
 @flag("dry_run", is_flag=True, help="Do everything but the requests.")
 @flag("sandbox", is_flag=True, help="Deliver to a private sandbox that holds the prospects.")
 @flag("ledger", metavar="PATH", help="Durable state: an interrupted replay goes on from it.")
@@ -57,6 +58,7 @@ def replay_command(
     receipts: str | None,
     dead_letters: str | None,
     summary: str | None,
+    report: str | None,
     dry_run: bool,
     sandbox: bool,
     ledger: str | None,
@@ -74,16 +76,21 @@ def replay_command(
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.
         from pipeline.destination.stage_config import Place  # noqa: PLC0415
+        from pipeline.jobs import report as reporting  # noqa: PLC0415
         from pipeline.jobs.batch import Replay, replay  # noqa: PLC0415
         from pipeline.jobs.ledger_replay import has_receipts, replay_durably  # noqa: PLC0415
-        from pipeline.jobs.report import report, write_summary  # noqa: PLC0415
         from pipeline.runners import other_runner  # noqa: PLC0415
 
         plan = _checked(
             files,
             destination,
             ledger,
-            {"--receipts": receipts, "--dead_letters": dead_letters, "--summary": summary},
+            {
+                "--receipts": receipts,
+                "--dead_letters": dead_letters,
+                "--summary": summary,
+                "--report": report,
+            },
             None if sandbox else os.environ,
         )
         own_names = dict(parse_columns(columns))
@@ -99,7 +106,7 @@ def replay_command(
             made = stack.enter_context(scratch())
             paths = made.spooled(files)
             # A dry run reads the ledger that it is given; without one it needs none.
-            through_ledger = runner is None and (ledger is not None or not dry_run)
+            through_ledger = runner is None and (bool(ledger or report) or not dry_run)
             own = ledger or (made.ledger if through_ledger else None)
             asked = Replay(
                 files=paths,
@@ -110,6 +117,7 @@ def replay_command(
                 lasting=ledger is not None,
                 backfill=backfill,
                 mirror=mirror,
+                report=report,
                 columns=tuple({**dict(plan.columns.pairs), **own_names}.items()),
                 digests=made.digests if ledger is not None else {},
                 beam_flags=context.obj,
@@ -138,8 +146,8 @@ def replay_command(
                 finished = finished if dry_run else replace(finished, again=again)
         text = json.dumps(finished.summary)
         if summary is not None:
-            write_summary(summary, text)
-        report(console, finished, asked)
+            reporting.write_summary(summary, text)
+        reporting.report(console, finished, asked)
         if exit_status(finished) != WRONG:
             click.echo(text)
     raise SystemExit(exit_status(finished))
@@ -157,8 +165,10 @@ def _checked(
     check_paths(inputs=files, destination=destination, ledger=ledger, outputs=named)
     found = load_destination(destination, environ)
     check_paths(secrets=found.secret_files(), ledger=ledger, outputs=named)
-    if (summary := outputs["--summary"]) is not None:
-        check_output(summary, "summary")
+    kinds: tuple[tuple[str, OutputKind], ...] = (("--summary", "summary"), ("--report", "report"))
+    for flag_name, kind in kinds:
+        if (target := outputs[flag_name]) is not None:
+            check_output(target, kind)
     return found
 
 

@@ -12,13 +12,16 @@ from transforms.errors import ConfigurationError
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 
-OutputKind = Literal["receipts", "dead letters", "summary"]
+OutputKind = Literal["receipts", "dead letters", "summary", "report"]
 _FIRST_KEYS: dict[OutputKind, bytes] = {
     "receipts": b"change_id",
     "dead letters": b"stage",
     "summary": b"records",
 }
-_BEGINS = {kind: re.compile(rb'\s*\{\s*"%b"' % key) for kind, key in _FIRST_KEYS.items()}
+_BEGINS = {
+    **{kind: re.compile(rb'\s*\{\s*"%b"' % key) for kind, key in _FIRST_KEYS.items()},
+    "report": re.compile(rb"<!doctype html>", re.IGNORECASE),
+}
 """How a file of each kind begins."""
 
 

@@ -42,6 +42,7 @@ class Replay:
       backfill: with a ledger, whether live changes go first.
       columns: names for the columns of tables; see `transforms.formats.csv_rows.rename`.
       mirror: the segment of which the files are the whole audience; None for none.
+      report: path of an HTML file; None for none.
       digests: of the files that are known by their content alone, as standard input is.
       beam_flags: passed on to Beam.
     """
@@ -55,6 +56,7 @@ class Replay:
     backfill: bool = False
     columns: Columns = ()
     mirror: str | None = None
+    report: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     beam_flags: Sequence[str] = ()
 

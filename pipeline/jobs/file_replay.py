@@ -15,6 +15,7 @@ from pipeline.engine.scheduler import Scheduler
 from pipeline.io.files import blocks
 from pipeline.jobs.signals import StopSignal
 from pipeline.ledger import history, waiting
+from pipeline.ledger.queries.activity import Activity, last_receipt, read_activity
 from pipeline.ledger.refresh import Refresh
 from pipeline.ledger.store import transaction
 from pipeline.summary import ledger_summary, segments_since
@@ -75,6 +76,7 @@ class FileReplay:
             before = history.totals(ledger)
             before["waiting"] = waiting.count(ledger)
             before["dead_letters"] = history.last_dead_letter(ledger)
+            before["receipts"] = last_receipt(ledger)
             if found is not None and anew:
                 ledger.execute(
                     "UPDATE replays SET totals = ? WHERE files = ?", (json.dumps(before), self.key)
@@ -105,6 +107,14 @@ class FileReplay:
             with scheduler.taking_in(some, self.lane) as within:
                 within.execute("UPDATE replays SET blocks = ? WHERE files = ?", (done, self.key))
         return False
+
+    def activity(self, ledger: sqlite3.Connection) -> Activity:
+        """What became of changes since it was begun, for a report."""
+        (text,) = ledger.execute(
+            "SELECT totals FROM replays WHERE files = ?", (self.key,)
+        ).fetchone()
+        before = json.loads(text)
+        return read_activity(ledger, before.get("receipts", 0), before["dead_letters"])
 
     def whole(self, plan: Plan, segment: str, ledger: sqlite3.Connection) -> Refresh:
         """The audience that the files are, as of when they were begun to be replayed."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,9 +17,11 @@ from pipeline.engine.config import PATCHES_MOST, EngineConfig, engine_config
 from pipeline.engine.maintenance import Pruning
 from pipeline.engine.outputs import Outputs, begin_outputs
 from pipeline.engine.scheduler import Scheduler
+from pipeline.html_report.page import report_page, write_report
 from pipeline.io.files import expand
 from pipeline.io.headers import check_headers
 from pipeline.io.scratch import copied_ledger
+from pipeline.io.targets import prepare
 from pipeline.jobs.batch import Replay, unhurried_gc
 from pipeline.jobs.file_replay import FileReplay
 from pipeline.jobs.report import RunResult
@@ -126,6 +129,11 @@ def replay_durably(
                 interrupted=not ended,
                 resumed=resumed and not asked.dry_run,
             )
+            if asked.report is not None:
+                title = f"{destination.name}: {', '.join(Path(each).name for each in paths)}"
+                page = report_page(replayed.activity(ledger), title, finished.summary, steady())
+                prepare(asked.report, "report")
+                write_report(asked.report, page)
             if ended and not left:
                 replayed.end(ledger)
             # Last of all: a replay that was begun long ago tells of what goes now.

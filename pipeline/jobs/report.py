@@ -66,6 +66,8 @@ def report(console: Console, finished: RunResult, asked: ReportRequest) -> None:
         console.print("  There was nothing to read: the input is empty.")
     tell_unmapped(console, summary.get("unmapped_segments", ()))
     _print_outputs(console, finished, asked)
+    if (page := getattr(asked, "report", None)) is not None:
+        console.print(f"  report: {escape(page)}")
     _print_obstacles(console, finished)
     if finished.kept:
         were = "would not be" if summary.get("dry_run") else "were not"

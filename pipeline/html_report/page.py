@@ -1,0 +1,203 @@
+"""The report's page: a summary, each audience, time, refusals with what mends them, the mapping."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.console.formatting import duration
+from pipeline.html_report.plots import share, stacked
+from pipeline.ledger.queries.activity import Activity, AudienceActivity, Refusals
+from transforms.elements import OUTCOMES
+from transforms.errors import ConfigurationError
+
+MEANINGS: Final = {
+    "delivered": "written to Outreach",
+    "unchanged": "held that value already, so no request was spent",
+    "superseded": "a newer change took their place before they were sent",
+    "rejected": "refused for good; each is a dead letter",
+    "deferred": "left when the job was asked to stop; to be replayed",
+}
+REMEDIES: Final = {
+    "not_found": "The prospect was deleted, merged, or is not visible to this user: remove it at"
+    " the source, or give the user access.",
+    "field_refused": "Outreach refuses the value: change the field's type or picklist, or values in"
+    " the destination.",
+    "not_kept": "The field holds something else after the write: look at its type, and who else"
+    " writes it.",
+    "value_invalid": "The value does not fit its field: map it to another one.",
+    "identity_missing": "Export the OutreachId, or name its place as identity in the destination.",
+    "identity_invalid": "Another system's id is exported under that name.",
+    "segment_missing": "Name the audience as segment of the source.",
+    "contradictory": "The record says two things: mend it at its source.",
+    "not_json": "The line or message is no JSON: mend it at its source.",
+    "unknown_shape": "The record is of no known shape: docs/formats.md has those that are.",
+    "status_unknown": "A status is realized, existing or exited.",
+    "time_invalid": "The time is none that is read: docs/formats.md has those that are.",
+    "forbidden": "Governance keeps the prospect from the user: ask Outreach's administrator.",
+    "unavailable": "Outreach was in trouble for too long: replay the dead letters.",
+}
+
+
+def report_page(
+    activity: Activity, title: str, summary: Mapping[str, Any] | None, made_at: float
+) -> str:
+    """The page.
+
+    Args:
+      activity: what there is to report.
+      title: what was done, for people.
+      summary: of the run; None where the report is of all that a ledger remembers.
+      made_at: seconds since the epoch.
+    """
+    totals = {
+        name: sum(each.outcomes.get(name, 0) for each in activity.audiences) for name in OUTCOMES
+    }
+    style = (files("pipeline.html_report") / "static" / "report.css").read_text("utf-8")
+    parts = [
+        _tiles(totals, summary),
+        _section("Outcomes", _outcomes(totals)),
+        _section("Audiences", _audiences(activity.audiences)),
+        _section("Over time", _time(activity)),
+        _section("Refused", _refusals(activity.refusals)),
+        _section("Not mapped", _unmapped(summary)),
+        _section("The mapping", _mapping(activity.mapping)),
+    ]
+    when = _instant(made_at)
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta http-equiv="Content-Security-Policy" content="default-src \'none\';'
+        " style-src 'unsafe-inline'\">"
+        f"<title>{escape(title)}</title><style>{style}</style></head><body>"
+        f"<header><h1>{escape(title)}</h1><p>Made at {when} by outreach-activation.</p></header>"
+        f"<main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def write_report(path: str, page: str) -> None:
+    """Writes a page to a file.
+
+    Raises:
+      ConfigurationError: it cannot be written.
+    """
+    try:
+        Path(path).write_text(page, encoding="utf-8")
+    except OSError as problem:
+        raise ConfigurationError(f"{path} cannot be written: {problem.strerror}") from problem
+
+
+def _section(title: str, body: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
+
+
+def _tiles(totals: Mapping[str, int], summary: Mapping[str, Any] | None) -> str:
+    changes = sum(totals.values())
+    shown: list[tuple[str, str]] = [("changes", f"{changes:,}")]
+    if summary is not None:
+        shown.insert(0, ("records", f"{summary['records']:,}"))
+        shown.append(("requests", f"{summary['requests']:,}"))
+        spared = changes - summary["requests"]
+        if spared > 0 and not summary.get("dry_run"):
+            shown.append(("requests spared by merging and reading", f"{spared:,}"))
+        if summary.get("dry_run"):
+            shown.append(("rehearsed", "nothing was sent"))
+        shown.append(("took", duration(summary["seconds"])))
+    tiles = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in shown)
+    return f'<dl class="tiles">{tiles}</dl>'
+
+
+def _outcomes(totals: Mapping[str, int]) -> str:
+    label = ", ".join(f"{totals[name]:,} {name}" for name in OUTCOMES if totals[name])
+    rows = [
+        (f'<i class="{name}"></i> {name}', f"{totals[name]:,}", escape(MEANINGS[name]))
+        for name in OUTCOMES
+        if totals[name]
+    ]
+    return share(totals, OUTCOMES, label) + _table(("outcome", "changes", ""), rows)
+
+
+def _audiences(audiences: Sequence[AudienceActivity]) -> str:
+    rows = [
+        (
+            f"{escape(each.name)}<small>{escape(each.segment or '')}</small>",
+            f"<code>{escape(each.field)}</code>",
+            *(f"{each.outcomes.get(name, 0):,}" for name in OUTCOMES),
+            f"{each.waiting:,}",
+        )
+        for each in audiences
+    ]
+    return _table(("audience", "field", *OUTCOMES, "waiting"), rows)
+
+
+def _time(activity: Activity) -> str:
+    if activity.began is None or activity.ended is None:
+        return "<p>There are no receipts.</p>"
+    first, last = _instant(activity.began / 1e6), _instant(activity.ended / 1e6)
+    plot = stacked(
+        activity.outcomes, OUTCOMES, first, last, f"Changes by outcome from {first} to {last}"
+    )
+    if not activity.delays:
+        return plot
+    delays = activity.delays
+    middle, late = delays[len(delays) // 2], delays[int((len(delays) - 1) * 0.99)]
+    return (
+        f"{plot}<p>From a change's own time to its delivery: {duration(middle)} for half of them,"
+        f" {duration(late)} for 99 of a hundred.</p>"
+    )
+
+
+def _refusals(refusals: Sequence[Refusals]) -> str:
+    rows = [
+        (
+            f"<code>{escape(each.reason)}</code>",
+            f"{each.letters:,}",
+            (
+                f"{escape(REMEDIES.get(each.reason, ''))}"
+                f"<small>{escape(each.example)} ({escape(each.source)})</small>"
+            ),
+        )
+        for each in refusals
+    ]
+    return _table(("reason", "dead letters", "what mends it, and an example"), rows)
+
+
+def _unmapped(summary: Mapping[str, Any] | None) -> str:
+    segments = (summary or {}).get("unmapped_segments", ())
+    rows = [
+        (
+            f"<code>{escape(each['segment'])}</code>",
+            f"{each['count']:,}",
+            "" if each["resembles"] is None else f"meant {escape(each['resembles'])}?",
+        )
+        for each in segments
+    ]
+    return _table(("segment of no audience", "memberships", ""), rows)
+
+
+def _mapping(mapping: Sequence[tuple[str, str, str]]) -> str:
+    rows = [
+        (escape(name), f"<code>{escape(segment)}</code>", f"<code>{escape(field)}</code>")
+        for name, segment, field in mapping
+    ]
+    return _table(("audience", "segment", "field"), rows)
+
+
+def _table(heads: Iterable[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are HTML already; nothing where there are no rows."""
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _instant(seconds: float) -> str:
+    return dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

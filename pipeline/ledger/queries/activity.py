@@ -1,0 +1,182 @@
+"""What a ledger's receipts and dead letters come to, for a report."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+
+from transforms.elements import DELIVERED, OUTCOMES
+
+BUCKETS: Final = 60
+"""Spans into which the time of a report is divided."""
+
+
+class AudienceActivity(NamedTuple):
+    """What became of one audience's changes, or of an attribute's.
+
+    Attributes:
+      name: for people.
+      segment: None for profile attributes.
+      field: that was written.
+      outcomes: changes by outcome; 0 where there were none.
+      waiting: changes that wait.
+    """
+
+    name: str
+    segment: str | None
+    field: str
+    outcomes: Mapping[str, int]
+    waiting: int
+
+
+class Refusals(NamedTuple):
+    """Dead letters of one reason.
+
+    Attributes:
+      stage: ``parse`` or ``deliver``.
+      reason: a code.
+      letters: how many.
+      example: the detail of one of them.
+      source: where that came from.
+    """
+
+    stage: str
+    reason: str
+    letters: int
+    example: str
+    source: str
+
+
+class Activity(NamedTuple):
+    """What a report is made of.
+
+    Attributes:
+      began: of the first receipt, in microseconds since the epoch; None where there is none.
+      ended: of the last one.
+      audiences: by field.
+      refusals: the most frequent first.
+      outcomes: changes by outcome, in spans of equal length from `began` to `ended`.
+      delays: seconds from a change's time to its delivery, sorted; of changes that have a time.
+      mapping: name, segment and field of each audience.
+    """
+
+    began: int | None
+    ended: int | None
+    audiences: Sequence[AudienceActivity]
+    refusals: Sequence[Refusals]
+    outcomes: Sequence[Mapping[str, int]]
+    delays: Sequence[float]
+    mapping: Sequence[tuple[str, str, str]]
+
+
+def last_receipt(connection: sqlite3.Connection) -> int:
+    """The id of the newest receipt; 0 where there is none."""
+    (last,) = connection.execute("SELECT coalesce(max(id), 0) FROM receipts").fetchone()
+    return int(last)
+
+
+def read_activity(
+    connection: sqlite3.Connection, after_receipt: int = 0, after_letter: int = 0
+) -> Activity:
+    """Reads all of it.
+
+    Args:
+      connection: to a ledger.
+      after_receipt: only receipts with a greater id.
+      after_letter: only dead letters with a greater id.
+    """
+    mapping = sorted(
+        connection.execute("SELECT name, segment, field FROM audiences").fetchall(),
+        key=lambda each: _in_order(each[2]),
+    )
+    began, ended = connection.execute(
+        "SELECT min(recorded_at), max(recorded_at) FROM receipts WHERE id > ?", (after_receipt,)
+    ).fetchone()
+    return Activity(
+        began,
+        ended,
+        _audiences(connection, after_receipt, mapping),
+        _refusals(connection, after_letter),
+        [] if began is None else _outcomes(connection, after_receipt, began, ended),
+        _delays(connection, after_receipt),
+        mapping,
+    )
+
+
+def _audiences(
+    connection: sqlite3.Connection, after: int, mapping: Sequence[tuple[str, str, str]]
+) -> list[AudienceActivity]:
+    names = {(segment, field): name for name, segment, field in mapping}
+    found: dict[tuple[str | None, str], dict[str, int]] = {
+        key: dict.fromkeys(OUTCOMES, 0) for key in names
+    }
+    for segment, field, outcome, count in connection.execute(
+        "SELECT segment, field, outcome, count(*) FROM receipts WHERE id > ? GROUP BY 1, 2, 3",
+        (after,),
+    ):
+        found.setdefault((segment, field), dict.fromkeys(OUTCOMES, 0))[outcome] = count
+    waiting = {
+        (segment, field): count
+        for segment, field, count in connection.execute(
+            "SELECT segment, field, count(*) FROM waiting GROUP BY 1, 2"
+        )
+    }
+    return [
+        AudienceActivity(
+            names.get((segment or "", field)) or (segment or "profile attribute"),
+            segment,
+            field,
+            outcomes,
+            waiting.get((segment, field), 0),
+        )
+        for (segment, field), outcomes in sorted(
+            found.items(), key=lambda each: _in_order(each[0][1])
+        )
+    ]
+
+
+def _in_order(field: str) -> tuple[str, int]:
+    """Audiences' fields by their numbers, among the others by name."""
+    number = field.removeprefix("custom")
+    return ("custom", int(number)) if number.isdecimal() else (field, 0)
+
+
+def _refusals(connection: sqlite3.Connection, after: int) -> list[Refusals]:
+    found: list[Refusals] = []
+    for stage, reason, count, line in connection.execute(
+        "SELECT stage, reason, count(*), min(line) FROM dead_letters WHERE id > ?"
+        " GROUP BY 1, 2 ORDER BY 3 DESC",
+        (after,),
+    ):
+        letter: dict[str, Any] = orjson.loads(line)
+        detail, source = str(letter.get("detail", "")), str(letter.get("source", ""))
+        found.append(Refusals(stage, reason, count, detail, source))
+    return found
+
+
+def _outcomes(
+    connection: sqlite3.Connection, after: int, began: int, ended: int
+) -> list[Mapping[str, int]]:
+    width = max(1, (ended - began) // BUCKETS + 1)
+    spans: list[dict[str, int]] = [dict.fromkeys(OUTCOMES, 0) for _ in range(BUCKETS)]
+    for span, outcome, count in connection.execute(
+        "SELECT min((recorded_at - ?) / ?, ?), outcome, count(*) FROM receipts WHERE id > ?"
+        " GROUP BY 1, 2",
+        (began, width, BUCKETS - 1, after),
+    ):
+        spans[span][outcome] = count
+    return list(spans)
+
+
+def _delays(connection: sqlite3.Connection, after: int) -> list[float]:
+    return [
+        delay / 1e6
+        for (delay,) in connection.execute(
+            "SELECT recorded_at - event_time AS delay FROM receipts WHERE id > ? AND outcome = ?"
+            " AND event_time NOT NULL AND recorded_at >= event_time ORDER BY delay",
+            (after, DELIVERED),
+        )
+    ]
