@@ -31,7 +31,8 @@ sed -e "s|^users:|outreach: {base_url: \"$url\"}\n\nusers:|" \
 status=0
 OUTREACH_TOKEN=demo "$activate" replay examples/profiles.jsonl examples/changes.jsonl examples/changes.csv \
 	--destination "$out/destination.yaml" --receipts "$out/receipts.jsonl" \
-	--dead_letters "$out/dead_letters.jsonl" --summary "$out/summary.json" >"$out/stdout" || status=$?
+	--dead_letters "$out/dead_letters.jsonl" --summary "$out/summary.json" \
+	--report "$out/report.html" >"$out/stdout" || status=$?
 stop
 trap - EXIT
 case "$status" in 0 | 3) ;; *) exit "$status" ;; esac
@@ -39,6 +40,7 @@ case "$status" in 0 | 3) ;; *) exit "$status" ;; esac
 cat >&2 <<END
 
 Look at
+  $out/report.html          what became of each audience, with plots; open it in a browser
   $out/receipts.jsonl       what became of each change
   $out/dead_letters.jsonl   what was refused and why; replay takes this file, too
   $out/sandbox.json         the prospects; on a page: $activate sandbox --data $out/sandbox.json

@@ -11,6 +11,10 @@ COMMANDS = {
         "pipeline.commands.connect:connect_command",
         "Connects one Outreach user by OAuth, and stores the tokens.",
     ),
+    "dead-letters": Later(
+        "pipeline.commands.dead_letters:dead_letters_command",
+        "Lists what could not be read or delivered, and has it tried again.",
+    ),
     "explain": Later(
         "pipeline.commands.explain:explain_command",
         "Says what each field of one prospect holds, and which change made it so.",

@@ -99,7 +99,7 @@ def read_activity(
         began,
         ended,
         _audiences(connection, after_receipt, mapping),
-        _refusals(connection, after_letter),
+        read_refusals(connection, after_letter),
         [] if began is None else _outcomes(connection, after_receipt, began, ended),
         _delays(connection, after_receipt),
         mapping,
@@ -144,7 +144,8 @@ def _in_order(field: str) -> tuple[str, int]:
     return ("custom", int(number)) if number.isdecimal() else (field, 0)
 
 
-def _refusals(connection: sqlite3.Connection, after: int) -> list[Refusals]:
+def read_refusals(connection: sqlite3.Connection, after: int = 0) -> list[Refusals]:
+    """Dead letters by reason, the most frequent first; of those with a greater id."""
     found: list[Refusals] = []
     for stage, reason, count, line in connection.execute(
         "SELECT stage, reason, count(*), min(line) FROM dead_letters WHERE id > ?"
