@@ -14,6 +14,7 @@ setup(
     package_data={
         "pipeline": ["py.typed"],
         "pipeline.html_report": ["static/*"],
+        "pipeline.operator_page": ["static/*"],
         "pipeline.sandbox.ui": ["static/*"],
         "transforms": ["py.typed"],
     },

@@ -27,6 +27,10 @@ COMMANDS = {
         "pipeline.commands.listen:listen_command",
         "Publishes what platforms post over HTTP to a topic, for streaming jobs.",
     ),
+    "page": Later(
+        "pipeline.commands.page:page_command",
+        "A page in the browser for whoever looks after a ledger.",
+    ),
     "release": Later(
         "pipeline.commands.release:release_command",
         "Lets an audience go that was held because it emptied at once.",

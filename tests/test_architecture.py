@@ -37,7 +37,7 @@ LAYERS = (
     ("pipeline.cli", "pipeline.beam"),
     ("pipeline.commands",),
     ("pipeline.jobs", "pipeline.preflight", "pipeline.oauth_flow"),
-    ("pipeline.engine", "pipeline.door"),
+    ("pipeline.engine", "pipeline.door", "pipeline.operator_page"),
     ("pipeline.graph", "pipeline.monitoring", "pipeline.html_report"),
     ("pipeline.io", "pipeline.destination"),
     ("pipeline.ledger", "pipeline.sandbox", "pipeline.runners", "pipeline.summary"),

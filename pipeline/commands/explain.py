@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import click
 import orjson
@@ -16,6 +15,7 @@ from pipeline.console.screen import Screen
 from pipeline.ledger.queries.prospect import EndedChange, FieldHistory, WaitingChange, read_past
 from pipeline.ledger.queries.snapshot_reader import audience_names
 from pipeline.ledger.store import looked_at
+from pipeline.monitoring.prospect_view import as_json, audience_of
 from transforms.times import format_time
 
 _SHOWN = 10
@@ -44,37 +44,6 @@ def explain_command(outreach_id: int, ledger: str, json: bool) -> None:
     raise SystemExit(DONE)
 
 
-def as_json(
-    outreach_id: int, fields: list[FieldHistory], names: Mapping[str, str]
-) -> dict[str, Any]:
-    """One object; every time is RFC 3339 or null, every value as Outreach has it."""
-    return {
-        "outreach_id": outreach_id,
-        "known": bool(fields),
-        "fields": [_field(one, names) for one in fields],
-    }
-
-
-def _field(one: FieldHistory, names: Mapping[str, str]) -> dict[str, Any]:
-    value, set_by = one.value, one.set_by
-    if set_by is None and value is not None:
-        # Its receipt is no longer kept; the rest of it is still known.
-        blank = EndedChange._make([None] * len(EndedChange._fields))
-        kept = {key: getattr(value, key) for key in ("change_id", "segment", "value", "event_time")}
-        set_by = blank._replace(**kept)
-    return {
-        "field": one.name,
-        "audience": _audience(one, names),
-        "known": value is not None,
-        "value": None if value is None else orjson.loads(value.value),
-        "doubted": value is not None and value.doubted,
-        "confirmed_at": None if value is None else format_time(value.heard_at),
-        "set_by": None if set_by is None else _row(set_by),
-        "waiting": None if one.waiting is None else _row(one.waiting),
-        "others": [_row(other) for other in one.others],
-    }
-
-
 def explained(
     outreach_id: int, fields: list[FieldHistory], names: Mapping[str, str], now: float
 ) -> Iterator[str]:
@@ -86,7 +55,7 @@ def explained(
         return
     yield f"Prospect {outreach_id}"
     for one in fields:
-        name = _audience(one, names)
+        name = audience_of(one, names)
         yield ""
         yield one.name + (f"  {name}" if name else "")
         yield from _value(one)
@@ -140,18 +109,3 @@ def _origin(one: EndedChange | WaitingChange) -> str:
         "without a time" if one.event_time is None else f"event time {format_time(one.event_time)}"
     )
     return f"change {one.change_id}{segment}, {time}"
-
-
-def _audience(one: FieldHistory, names: Mapping[str, str]) -> str | None:
-    found = one.waiting or one.value or one.others[0]
-    return None if found.segment is None else names.get(found.segment, found.segment)
-
-
-def _row(one: EndedChange | WaitingChange) -> dict[str, Any]:
-    row = one._asdict()
-    for key, value in row.items():
-        if key == "value":
-            row[key] = orjson.loads(value)
-        elif key in ("event_time", "recorded_at", "received_at", "due_at"):
-            row[key] = None if value is None else format_time(value)
-    return row

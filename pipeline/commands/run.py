@@ -70,6 +70,17 @@ if TYPE_CHECKING:
     metavar="ADDRESS",
     help="On which of this machine's addresses they are served.",
 )
+@flag(
+    "page_port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve a page for the operator on this machine; 0 for any free port.",
+)
+@flag(
+    "page_token_env",
+    metavar="NAME",
+    help="The variable with the token for the page's buttons, in place of one that is printed.",
+)
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -86,6 +97,8 @@ def run_command(
     summary: str | None,
     metrics_port: int | None,
     metrics_host: str,
+    page_port: int | None,
+    page_token_env: str | None,
     **door: Any,  # noqa: ANN401 - as of `door_options`
 ) -> None:
     """Delivers audience changes as they are published, until it is stopped.
@@ -122,6 +135,7 @@ def run_command(
             here={
                 "ledger": ledger,
                 "metrics_port": metrics_port,
+                "page_port": page_port,
                 "dry_run": dry_run or None,
                 "listen": listen,
             },
@@ -154,6 +168,8 @@ def run_command(
                 metrics_host,
                 dry_run,
                 None if listen is None else door_options(listen, inbox_limit, **door),
+                page_port,
+                page_token_env,
             )
             finished = run(plan, asked, console)
         else:
@@ -204,6 +220,7 @@ def _stream(plan: Destination, asked: Streaming, runner: str, console: Console) 
 _WHY_NOT = {
     "ledger": "a runner keeps state of its own",
     "metrics_port": "a runner has metrics of its own",
+    "page_port": "the page is a view over a ledger, and a runner keeps none",
     "dry_run": "a runner would acknowledge what nobody sends",
     "listen": "a runner pulls; start `listen`, which publishes to a topic, beside it",
     "deferred": "on this machine nothing is deferred, since what is left waits in the ledger",

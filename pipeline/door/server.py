@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import logging
 import os
 import ssl
-import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from aiohttp import web
 
 from pipeline.destination.file import Destination
 from pipeline.destination.sources import OAuthClientSource, OpenSource
@@ -26,6 +20,7 @@ from pipeline.door.preview import Previews
 from pipeline.door.sign_in import sign_in_of
 from pipeline.door.token_endpoint import OAuthClient, TokenEndpoint
 from pipeline.door.tokens import AccessTokens
+from pipeline.io.web_thread import in_address, is_loopback, served
 from transforms.errors import ConfigurationError
 
 _log = logging.getLogger(__name__)
@@ -34,8 +29,6 @@ MAX_BODY_BYTES: Final = 16 << 20
 INBOX_LIMIT: Final = 1_000_000
 """Messages that may wait in the inbox, if nothing else is said."""
 PORTS: Final = 65_535
-STOP_SECONDS: Final = 3.0
-"""How long requests that have begun may take when the door is closed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,14 +111,6 @@ def address_of(listen: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 @contextmanager
 def opened(
     destination: Destination,
@@ -142,54 +127,11 @@ def opened(
     check_door(destination, options, environ)
     context = _tls(options)
     door = _door(destination, options, keeper, clock, environ)
-    started: Future[int] = Future()
-    stop = asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def serve() -> None:
-        runner = web.AppRunner(
-            door.app(),
-            access_log=None,
-            auto_decompress=False,
-            shutdown_timeout=STOP_SECONDS,
-            handler_cancellation=False,
-        )
-        await runner.setup()
-        try:
-            host, port = address_of(options.listen)
-            site = web.TCPSite(runner, host, port, ssl_context=context, backlog=1024)
-            await site.start()
-            started.set_result(runner.addresses[0][1])
-            await stop.wait()
-        finally:
-            await runner.cleanup()
-
-    def run() -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_until_complete(serve())
-        except OSError as problem:
-            started.set_exception(
-                ConfigurationError(
-                    f"--listen {options.listen}: cannot listen there: {problem.strerror}"
-                )
-            )
-        finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
-
-    thread = threading.Thread(target=run, name="door", daemon=True)
-    thread.start()
-    port = started.result()
-    try:
+    host, wanted = address_of(options.listen)
+    with served(door.app, host, wanted, "--listen", context) as port:
         if options.port_file is not None:
             Path(options.port_file).write_text(f"{port}\n", encoding="utf-8")
-        host, _ = address_of(options.listen)
-        shown = f"[{host}]" if ":" in host else host
-        yield f"{'http' if context is None else 'https'}://{shown}:{port}"
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
+        yield f"{'http' if context is None else 'https'}://{in_address(host)}:{port}"
 
 
 def _tls(options: DoorOptions) -> ssl.SSLContext | None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.console import progress
 from pipeline.destination.file import Destination
@@ -32,6 +33,7 @@ from pipeline.ledger.store import connect, owned
 from pipeline.monitoring.connectivity import Troubles
 from pipeline.monitoring.health import Health
 from pipeline.monitoring.http_server import serving
+from pipeline.operator_page.server import operator_page
 from pipeline.summary import ledger_summary, segments_since, with_unmapped
 from transforms.clock import steady
 from transforms.mapping import Mapping
@@ -58,6 +60,8 @@ class AlwaysOn:
       dead_letters: path or topic; None for none.
       metrics_port: where metrics are served; None for nowhere.
       metrics_host: on which of this machine's addresses.
+      page_port: where the operator's page is served on this machine; None for nowhere.
+      page_token_env: the variable with the token for its buttons; None for one that is made.
       dry_run: everything but the requests. Nothing is acknowledged either, so that what was only
         looked at is delivered by the next run; and the ledger is read and left as it is.
     """
@@ -70,6 +74,8 @@ class AlwaysOn:
     metrics_host: str = "127.0.0.1"
     dry_run: bool = False
     door: DoorOptions | None = None
+    page_port: int | None = None
+    page_token_env: str | None = None
 
 
 def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResult:
@@ -136,6 +142,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
                 where = (asked.metrics_host, asked.metrics_port)
                 url = stack.enter_context(serving(*where, path, health))
                 console.print(f"metrics at {url}/metrics, health at {url}/healthz")
+            _serve_page(stack, asked, path, console)
             inlets.open(stack, console)
             if asked.dry_run:
                 console.print(
@@ -164,6 +171,16 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
                 ledger=asked.ledger,
                 lingers=inlets.lingers,
             )
+
+
+def _serve_page(stack: ExitStack, asked: AlwaysOn, ledger: str, console: Console) -> None:
+    """Serves the operator's page for as long as the stack is open, if it was asked for."""
+    if asked.page_port is None:
+        return
+    at = ("127.0.0.1", asked.page_port, "--page_port")
+    page = stack.enter_context(operator_page(ledger, *at, os.environ, asked.page_token_env))
+    token = "" if page.token is None else f", token for its buttons: {page.token}"
+    console.print(escape(f"page at {page.url}{token}"))
 
 
 def keep_on(

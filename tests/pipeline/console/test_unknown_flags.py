@@ -11,7 +11,7 @@ from pipeline.commands.replay import replay_command
 @pytest.mark.parametrize(
     ("words", "near"),
     [
-        (["--mirror", "s1"], "No such flag: --mirror"),
+        (["--mirored", "s1"], "No such flag: --mirored"),
         (["--reciepts", "x"], "did you mean --receipts?"),
         (["--foo", "3"], "No such flag: --foo"),
         (["--runer=PrismRunner"], "did you mean --runner?"),

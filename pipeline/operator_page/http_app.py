@@ -1,0 +1,165 @@
+"""The page's addresses: its files, its data, word of each change, and its buttons."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+from typing import Any, Final
+
+import orjson
+from aiohttp import web
+
+from pipeline.operator_page.state import LedgerState
+from transforms.errors import ActivationError
+
+_log = logging.getLogger(__name__)
+
+_STATIC = files("pipeline.operator_page") / "static"
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_LOOK_SECONDS: Final = 1.0
+_LOOKS_IN_SILENCE: Final = 15
+_GUARD: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class OperatorPage:
+    """Serves the page of one ledger.
+
+    Args:
+      state: of the ledger.
+      token: that the buttons need.
+      hosts: names by which the page may be asked for; others are refused, so that no name of
+        somebody else's can be made to lead here.
+    """
+
+    def __init__(self, state: LedgerState, token: str, hosts: frozenset[str]) -> None:
+        self._state = state
+        self._token = token
+        self._hosts = hosts
+        self._stopping = asyncio.Event()
+
+    def app(self) -> web.Application:
+        """The application."""
+        app = web.Application(middlewares=[self._guarded], client_max_size=1 << 16, logger=_log)
+        app.router.add_get("/", self._index)
+        app.router.add_get("/favicon.ico", self._icon)
+        app.router.add_get("/static/{name}", self._static)
+        app.router.add_get("/api/status", self._status)
+        app.router.add_get("/api/prospects/{number:[0-9]{1,19}}", self._prospect)
+        app.router.add_get("/api/events", self._events)
+        app.router.add_post("/api/release", self._release)
+        app.router.add_post("/api/retry", self._retry)
+        app.on_shutdown.append(self._stop)
+        return app
+
+    @web.middleware
+    async def _guarded(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        host = request.host.rpartition(":")[0] if ":" in request.host else request.host
+        if host.strip("[]").lower() not in self._hosts:
+            return _json({"error": "this page has another name"}, 421)
+        try:
+            return await handler(request)
+        except (ActivationError, sqlite3.Error) as problem:
+            return _json({"error": str(problem)}, 503)
+
+    async def _stop(self, _: web.Application) -> None:
+        self._stopping.set()
+
+    async def _index(self, _: web.Request) -> web.Response:
+        return _file("index.html")
+
+    async def _icon(self, _: web.Request) -> web.Response:
+        return web.Response(status=204)
+
+    async def _static(self, request: web.Request) -> web.Response:
+        return _file(request.match_info["name"])
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return _json(await asyncio.to_thread(self._state.status))
+
+    async def _prospect(self, request: web.Request) -> web.Response:
+        number = int(request.match_info["number"])
+        return _json(await asyncio.to_thread(self._state.prospect, number))
+
+    async def _release(self, request: web.Request) -> web.Response:
+        asked = await self._asked(request)
+        segment = str(asked.get("segment", ""))
+        released = await asyncio.to_thread(self._state.release, segment)
+        if not released:
+            return _json({"error": f"{segment} is not held"}, 404)
+        _log.warning("audience %s was let go from the page", segment)
+        return _json({"released": segment})
+
+    async def _retry(self, request: web.Request) -> web.Response:
+        asked = await self._asked(request)
+        reason = asked.get("reason")
+        put = await asyncio.to_thread(self._state.retry, None if reason is None else str(reason))
+        _log.warning("%d dead letters (%s) were put back from the page", put, reason or "all")
+        return _json({"retried": put})
+
+    async def _asked(self, request: web.Request) -> dict[str, Any]:
+        """What a button asks for, once its token is right.
+
+        A page of somebody else's can send neither the header nor this content type.
+        """
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if kind.lower() != "bearer" or not hmac.compare_digest(
+            token.strip().encode(), self._token.encode()
+        ):
+            raise web.HTTPUnauthorized(
+                text='{"error": "the token is wrong"}', content_type="application/json"
+            )
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType
+        try:
+            value = orjson.loads(await request.read())
+        except orjson.JSONDecodeError:
+            raise web.HTTPBadRequest from None
+        return value if type(value) is dict else {}
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        stream = web.StreamResponse(headers={**_GUARD, "Content-Type": "text/event-stream"})
+        await stream.prepare(request)
+        with self._state.watched() as version:
+            told, silent = -1, 0
+            while not self._stopping.is_set():
+                now = version()
+                if now != told:
+                    await stream.write(b"data: {}\n\n")
+                    told, silent = now, 0
+                elif (silent := silent + 1) % _LOOKS_IN_SILENCE == 0:
+                    await stream.write(b": still here\n\n")
+                try:
+                    await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
+                except TimeoutError:
+                    continue
+        return stream
+
+
+def _file(name: str) -> web.Response:
+    kind, file = _TYPES.get(name.rpartition(".")[2]), _STATIC / name
+    if kind is None or "/" in name or not file.is_file():
+        raise web.HTTPNotFound
+    return web.Response(
+        body=file.read_bytes(), headers={**_GUARD, "Content-Type": f"{kind}; charset=utf-8"}
+    )
+
+
+def _json(content: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any JSON value
+    return web.Response(
+        body=orjson.dumps(content, option=orjson.OPT_NON_STR_KEYS),
+        status=status,
+        headers={**_GUARD, "Content-Type": "application/json"},
+    )

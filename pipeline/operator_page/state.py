@@ -1,0 +1,124 @@
+"""What the page shows, read from a ledger; the page computes nothing of its own."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline.ledger import guard
+from pipeline.ledger.queries import letters
+from pipeline.ledger.queries.activity import Activity, read_activity
+from pipeline.ledger.queries.prospect import read_past
+from pipeline.ledger.queries.snapshot_reader import audience_names, read_snapshot
+from pipeline.ledger.store import amended, looked_at, owner, transaction
+from pipeline.monitoring import prospect_view
+from pipeline.monitoring.status_view import StatusData, as_json, time_or_null
+from transforms.clock import micros
+
+FRESH_SECONDS = 2.0
+"""For how long the counts of receipts are good: a ledger may hold millions."""
+
+
+class LedgerState:
+    """Reads a ledger for the page, and does what its buttons ask for.
+
+    Args:
+      ledger: its path.
+    """
+
+    def __init__(self, ledger: str) -> None:
+        self._ledger = ledger
+        self._activity: Activity | None = None
+        self._read_at = float("-inf")
+
+    def status(self) -> dict[str, Any]:
+        """As `status --json`, and what became of changes by audience, by reason, and over time.
+
+        Raises:
+          ConfigurationError: there is no ledger.
+        """
+        file = Path(self._ledger).resolve()
+        log = file.with_name(f"{file.name}-wal")
+        with looked_at(self._ledger) as connection:
+            found = read_snapshot(connection, time.time())
+            activity = self._fresh_activity(connection)
+        log_bytes = log.stat().st_size if log.exists() else 0
+        seen = StatusData(found, self._ledger, owner(self._ledger), file.stat().st_size, log_bytes)
+        return {
+            **as_json(seen),
+            "audiences": [
+                {**each._asdict(), "outcomes": dict(each.outcomes)} for each in activity.audiences
+            ],
+            "dead_letters": [each._asdict() for each in activity.refusals],
+            "over_time": {
+                "began": time_or_null(activity.began and activity.began / 1e6),
+                "ended": time_or_null(activity.ended and activity.ended / 1e6),
+                "outcomes": [dict(each) for each in activity.outcomes],
+            },
+        }
+
+    def prospect(self, outreach_id: int) -> dict[str, Any]:
+        """As `explain --json`.
+
+        Raises:
+          ConfigurationError: there is no ledger.
+        """
+        with looked_at(self._ledger) as connection:
+            fields = read_past(connection, outreach_id)
+            return prospect_view.as_json(outreach_id, fields, audience_names(connection))
+
+    def release(self, segment: str) -> bool:
+        """Lets a held audience go; returns whether one was held.
+
+        Raises:
+          ConfigurationError: there is no ledger, or it cannot be changed.
+        """
+        with amended(self._ledger) as connection, transaction(connection, durable=True):
+            found = guard.release(connection, segment, micros(time.time()))
+            return found is not None and found.released_at is None
+
+    def retry(self, reason: str | None) -> int:
+        """Has the job try dead letters again; returns how many.
+
+        Raises:
+          ConfigurationError: there is no ledger, or it cannot be changed.
+        """
+        with amended(self._ledger) as connection:
+            return letters.retry(connection, micros(time.time()), reason)
+
+    @contextmanager
+    def watched(self) -> Iterator[Callable[[], int]]:
+        """Gives a function whose answer changes whenever the ledger does.
+
+        Raises:
+          ConfigurationError: there is no ledger.
+        """
+        with looked_at(self._ledger) as connection:
+
+            def version() -> int:
+                (found,) = connection.execute("PRAGMA data_version").fetchone()
+                return int(found)
+
+            yield version
+
+    def _fresh_activity(self, connection: sqlite3.Connection) -> Activity:
+        if self._activity is None or time.monotonic() - self._read_at > FRESH_SECONDS:
+            began = time.monotonic()
+            self._activity = read_activity(connection)
+            # What takes long to count is counted the less often.
+            self._read_at = time.monotonic() + 10 * (time.monotonic() - began)
+        return self._activity
+
+
+def check_ledger(path: str) -> None:
+    """Makes sure that there is a ledger to look at.
+
+    Raises:
+      ConfigurationError: there is none, or not one of this release.
+    """
+    with looked_at(path) as connection, closing(connection.execute("SELECT 1 FROM totals")):
+        pass

@@ -1,0 +1,178 @@
+// Draws the ledger's state, and again whenever it has changed.
+
+const $ = (id) => document.getElementById(id);
+const count = new Intl.NumberFormat();
+const KINDS = ["delivered", "unchanged", "superseded", "rejected", "deferred"];
+let looking = false;
+let again = false;
+
+function el(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (value !== false && value != null) made.setAttribute(key, value);
+  }
+  made.append(...children.filter((child) => child != null && child !== ""));
+  return made;
+}
+
+function fill(parent, ...children) {
+  parent.replaceChildren(...children.filter((child) => child != null));
+}
+
+async function look() {
+  if (looking) {
+    again = true;
+    return;
+  }
+  looking = true;
+  try {
+    const answer = await fetch("/api/status");
+    const state = await answer.json();
+    if (answer.ok) draw(state);
+    else say(state.error, "bad");
+  } catch {
+    say("Lost the page's server", "bad");
+  } finally {
+    setTimeout(() => {
+      looking = false;
+      if (again) {
+        again = false;
+        look();
+      }
+    }, 700);
+  }
+}
+
+function follow() {
+  const events = new EventSource("/api/events");
+  events.onopen = () => say("Live", "good");
+  events.onmessage = () => document.hidden || look();
+  events.onerror = () => say("Reconnecting…", "warn");
+  document.addEventListener("visibilitychange", () => document.hidden || look());
+  setInterval(() => document.hidden || look(), 5000);
+}
+
+function say(text, tone) {
+  const live = $("live");
+  if (live.textContent !== text) live.textContent = text;
+  live.className = `pill ${tone}`;
+}
+
+function when(time) {
+  return time == null ? "—" : new Date(time).toLocaleString();
+}
+
+function draw(state) {
+  $("ledger").textContent = state.ledger ?? "";
+  const hour = state.last_hour;
+  const tiles = [
+    ["Changes ever", state.totals.changes ?? 0],
+    ["Delivered, last hour", hour.delivered ?? 0],
+    ["Unchanged, last hour", hour.unchanged ?? 0],
+    ["Rejected, last hour", hour.rejected ?? 0],
+    ["Waiting", state.waiting.changes],
+    ["In the inbox", state.messages.waiting],
+  ];
+  fill($("tiles"), ...tiles.map(([name, n]) => el("div", {}, el("dt", {}, name), el("dd", {}, count.format(n)))));
+  fill($("alerts"), ...state.alerts.map((each) => el("p", { class: "alert" }, each.text)));
+  drawHeld(state.held.filter((each) => each.released_at == null));
+  fill($("audience-rows"), ...state.audiences.map((each) => el("tr", {},
+    el("td", {}, each.name, el("small", {}, each.segment ?? "")),
+    el("td", {}, el("code", {}, each.field)),
+    ...["delivered", "unchanged", "superseded", "rejected"].map((kind) => el("td", { class: "number" }, count.format(each.outcomes[kind] ?? 0))),
+    el("td", { class: "number" }, count.format(each.waiting)))));
+  fill($("users"), ...state.users.map(drawUser));
+  drawTime(state.over_time);
+  drawLetters(state.dead_letters);
+}
+
+// The content security policy allows no style attributes, and lets a script set a style.
+function weighed(part) {
+  part.style.flexGrow = part.dataset.share;
+  return part;
+}
+
+function drawHeld(held) {
+  $("held").hidden = !held.length;
+  fill($("held-list"), ...held.map((each) => el("p", {},
+    `${each.name}: ${count.format(each.exits)} of its ${count.format(each.members)} known members leave at once. ${count.format(each.changes)} changes wait. `,
+    el("button", { type: "button", onclick: () => send("/api/release", { segment: each.segment }, `${each.name} is let go`) }, "Let it go"))));
+}
+
+function drawUser(user) {
+  const share = user.allowance ? user.available / user.allowance : 0;
+  return el("div", { class: "user" },
+    el("h3", {}, user.name),
+    user.paused ? el("p", { class: "alert" }, user.paused) : null,
+    el("div", { class: "bar", role: "img", "aria-label": `${user.available} of ${user.allowance} requests left` },
+      weighed(el("i", { class: "left", "data-share": share })), weighed(el("i", { class: "spent", "data-share": 1 - share }))),
+    el("p", { class: "hint" }, `${count.format(user.available ?? 0)} of ${count.format(user.allowance ?? 0)} requests left`
+      + (user.prospects ? `; ${count.format(user.prospects)} prospects wait, the last until ${when(user.empty_at)}` : "")));
+}
+
+function drawTime({ began, ended, outcomes }) {
+  const wide = Math.max(280, $("time").clientWidth);
+  const floor = 110;
+  const highest = Math.max(1, ...outcomes.map((span) => KINDS.reduce((sum, kind) => sum + span[kind], 0)));
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", `0 0 ${wide} ${floor}`);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", `Changes by outcome, at most ${highest} in a span`);
+  outcomes.forEach((span, place) => {
+    let base = floor;
+    for (const kind of KINDS) {
+      const tall = (span[kind] / highest) * (floor - 6);
+      if (!tall) continue;
+      base -= tall;
+      const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      for (const [key, value] of Object.entries({ class: kind, x: (place * wide) / outcomes.length, y: base, width: Math.max(1, wide / outcomes.length - 1), height: tall })) bar.setAttribute(key, value);
+      svg.append(bar);
+    }
+  });
+  const legend = el("p", { class: "legend" }, ...KINDS.map((kind) => el("span", {}, el("i", { class: kind }), kind)));
+  fill($("time"), outcomes.length ? svg : el("p", { class: "hint" }, "Nothing has ended yet."), outcomes.length ? el("p", { class: "hint" }, `${when(began)} to ${when(ended)}`) : null, legend);
+}
+
+function drawLetters(letters) {
+  if (!letters.length) {
+    fill($("letters"), el("tr", {}, el("td", { colspan: 4, class: "hint" }, "There are none.")));
+    return;
+  }
+  const focused = document.activeElement?.dataset?.reason;
+  fill($("letters"), ...letters.map((each) => el("tr", {},
+    el("td", {}, el("code", {}, each.reason)),
+    el("td", { class: "number" }, count.format(each.letters)),
+    el("td", {}, each.example, el("small", {}, each.source)),
+    el("td", {}, el("button", { type: "button", "data-reason": each.reason, onclick: () => send("/api/retry", { reason: each.reason }, `${each.reason}: the job tries them again`) }, "Try again")))));
+  if (focused) document.querySelector(`[data-reason="${CSS.escape(focused)}"]`)?.focus();
+}
+
+async function send(path, body, done) {
+  const answer = await fetch(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${$("token").value}` },
+    body: JSON.stringify(body),
+  });
+  const said = await answer.json().catch(() => ({ error: answer.statusText }));
+  $("said").textContent = answer.ok ? done : said.error;
+  look();
+}
+
+$("look").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const id = event.target.elements.id.value;
+  const answer = await fetch(`/api/prospects/${encodeURIComponent(id)}`);
+  const told = await answer.json();
+  const fields = told.fields ?? [];
+  fill($("prospect"), ...(fields.length ? fields.map((field) => el("div", { class: "field" },
+    el("h3", {}, field.field, field.audience ? ` (${field.audience})` : ""),
+    el("p", {}, field.known ? `holds ${JSON.stringify(field.value)}${field.doubted ? ", perhaps" : ""}, confirmed ${when(field.confirmed_at)}` : "nothing is known of it"),
+    field.waiting ? el("p", { class: "hint" }, `${JSON.stringify(field.waiting.value)} waits to be sent`) : null,
+    el("ol", {}, ...field.others.map((other) => el("li", {}, `${JSON.stringify(other.value)}: ${other.outcome ?? ""} ${other.reason ?? ""}`))))) : [el("p", { class: "hint" }, `The ledger knows nothing of prospect ${id}.`)]));
+});
+
+$("key").addEventListener("submit", (event) => event.preventDefault());
+
+look();
+follow();
