@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from pipeline.destination.error_text import RefusalError
 from pipeline.destination.sections import Section
 from pipeline.destination.types import Line
 from transforms.formats.csv_rows import COLUMNS, Columns
@@ -18,6 +19,18 @@ def _listed(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
+def _match(value: str) -> str:
+    if value in {"email", "external_id"}:
+        raise RefusalError(
+            "needs a directory of Outreach's prospects, which this release does not keep",
+            "export the id that prospects have in Outreach, and write match: outreach_id",
+        )
+    if value != "outreach_id":
+        raise RefusalError("must be outreach_id", "leave it out, or write match: outreach_id")
+    return value
+
+
+Match = Annotated[str, AfterValidator(_match), WithJsonSchema({"enum": ["outreach_id"]})]
 Paths = Annotated[
     tuple[Line, ...],
     BeforeValidator(_listed),
@@ -30,6 +43,11 @@ Paths = Annotated[
 class Identity(Section):
     """Where in a profile the prospect's id is found."""
 
+    match: Match = Field(
+        "outreach_id",
+        description="By what a prospect is known: the id that it has in Outreach.",
+        examples=["outreach_id"],
+    )
     namespace: Line = Field(
         "Oid",
         description="The identity namespace whose id is the Outreach prospect's id.",
