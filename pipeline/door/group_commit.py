@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from contextlib import closing
 from typing import NamedTuple
 
@@ -94,13 +95,13 @@ class GroupCommit:
         try:
             self._check_room(connection)
             receive(connection, [each.message for each in some], micros(self._clock()))
-        except (sqlite3.Error, NotKeptError) as problem:
+        except Exception as problem:  # noqa: BLE001 - whoever waits is answered, whatever it is
             for each in some:
-                each.done.set_exception(NotKeptError(str(problem)))
+                settle_kept(each.done, NotKeptError(str(problem)))
             return
         self._waiting_inbox += len(some)
         for each in some:
-            each.done.set_result(None)
+            settle_kept(each.done, None)
         self._arrived()
 
     def _check_room(self, connection: sqlite3.Connection) -> None:
@@ -110,3 +111,15 @@ class GroupCommit:
             self._counted_at = now
         if self._waiting_inbox >= self._inbox_limit:
             raise NotKeptError(f"{self._waiting_inbox:,} messages wait to be taken in")
+
+
+def settle_kept(done: Future[None], problem: Exception | None) -> None:
+    """Says that a message was kept, or why not.
+
+    Nothing happens where whoever waited has gone, as the door is being closed.
+    """
+    with contextlib.suppress(InvalidStateError):
+        if problem is None:
+            done.set_result(None)
+        else:
+            done.set_exception(problem)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.destination.file import Destination
-from pipeline.door.group_commit import NotKeptError
+from pipeline.door.group_commit import NotKeptError, settle_kept
 from pipeline.door.server import DoorOptions, check_door, opened
 from pipeline.io.targets import is_topic
 from pipeline.jobs.signals import on_signals
@@ -57,10 +57,7 @@ class TopicKeeper:
 
         def settle(confirmed: Any) -> None:  # noqa: ANN401 - the client's own class is untyped
             problem = confirmed.exception()
-            if problem is None:
-                done.set_result(None)
-            else:
-                done.set_exception(NotKeptError(str(problem)))
+            settle_kept(done, None if problem is None else NotKeptError(str(problem)))
 
         published.add_done_callback(settle)
         return done

@@ -122,7 +122,8 @@ def test_what_is_no_text_is_told_from_text_in_another_encoding(
 def test_what_needs_a_directory_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
     (line, *_) = refusals(
         tmp_path,
-        "name: a\nidentity: {match: email}\nusers: [{name: o, auth: {type: bearer, token_env: T}}]\n"
+        "name: a\nidentity: {match: email}\n"
+        "users: [{name: o, auth: {type: bearer, token_env: T}}]\n"
         "audiences: [{segment: a, mapping_id: 4}]\n",
     )
     assert line.startswith("2: identity.match: needs a directory of Outreach's prospects")
