@@ -31,6 +31,10 @@ COMMANDS = {
         "pipeline.commands.page:page_command",
         "A page in the browser for whoever looks after a ledger.",
     ),
+    "plan": Later(
+        "pipeline.commands.plan:plan_command",
+        "Says what delivering some files takes, before anything is sent.",
+    ),
     "release": Later(
         "pipeline.commands.release:release_command",
         "Lets an audience go that was held because it emptied at once.",

@@ -19,7 +19,7 @@ from pipeline.io.headers import check_headers
 from pipeline.preflight.live_checks import Setups, check_value
 from pipeline.summary import with_unmapped
 from transforms import mapping as mapping_rules
-from transforms.budget.terms import BudgetTerms
+from transforms.budget.forecast import hours
 from transforms.elements import Change, is_known
 from transforms.formats.csv_rows import Columns
 from transforms.stages.parse import parse
@@ -162,15 +162,6 @@ def _count(found: Estimate, changes: Iterable[Change], setups: Setups) -> None:
             found.refusals.setdefault(change.field, refusal)
         else:
             found.prospects[change.user].add(change.outreach_id)
-
-
-def hours(requests: int, terms: BudgetTerms) -> float:
-    """Hours until the last of so many requests can be sent.
-
-    A budget is spent as early as it may be: all of it at once, and again each time that it is
-    whole, so that what fits one budget takes no hour at all.
-    """
-    return max(requests - 1, 0) // terms.allowance * terms.per_seconds / 3600
 
 
 def hours_of(destination: Destination, found: Estimate) -> dict[str, float]:

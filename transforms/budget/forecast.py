@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transforms.budget.budget import Budget
+from transforms.budget.terms import BudgetTerms
 
 _LEAST_SECONDS = 0.001
 
@@ -29,3 +30,12 @@ def granted_at(budget: Budget, count: int, now: float) -> float:
         if rest > 0:
             at += max(wait, _LEAST_SECONDS)
     return at + windows * budget.terms.per_seconds
+
+
+def hours(requests: int, terms: BudgetTerms) -> float:
+    """Hours until the last of so many requests can be sent.
+
+    A budget is spent as early as it may be: all of it at once, and again each time that it is
+    whole, so that what fits one budget takes no hour at all.
+    """
+    return max(requests - 1, 0) // terms.allowance * terms.per_seconds / 3600

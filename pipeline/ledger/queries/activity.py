@@ -78,6 +78,11 @@ def last_receipt(connection: sqlite3.Connection) -> int:
     return int(last)
 
 
+def read_waiting_prospects(connection: sqlite3.Connection) -> dict[str, int]:
+    """How many prospects have something to be sent, by user."""
+    return dict(connection.execute("SELECT user, count(*) FROM queue GROUP BY user"))
+
+
 def read_activity(
     connection: sqlite3.Connection, after_receipt: int = 0, after_letter: int = 0
 ) -> Activity:

@@ -1,0 +1,151 @@
+"""What it takes to deliver files, found out without a request: a replay that ends before sending."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rich.console import Console
+
+from pipeline.console.formatting import duration, print_rows
+from pipeline.destination.file import Destination
+from pipeline.destination.stage_config import Place, budget_of
+from pipeline.engine.config import engine_config
+from pipeline.engine.scheduler import Scheduler
+from pipeline.io.files import expand
+from pipeline.io.headers import check_headers
+from pipeline.io.scratch import copied_ledger
+from pipeline.jobs.file_replay import FileReplay
+from pipeline.jobs.signals import StopSignal
+from pipeline.ledger.inbox import LIVE
+from pipeline.ledger.queries.activity import read_waiting_prospects
+from pipeline.ledger.store import connect, owned
+from transforms.budget.forecast import hours
+from transforms.clock import steady
+from transforms.elements import UNCHANGED
+from transforms.formats.csv_rows import Columns
+from transforms.outreach.client import MOST_IDS
+from transforms.outreach.read_before_write import READ_LEAST
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPlan:
+    """What it takes.
+
+    Attributes:
+      changes: of fields, that the files ask for.
+      prospects: that would be written, by user.
+      unchanged: changes of which the ledger knows that they are so already.
+      by_audience: of each audience or attribute: name, segment, field, changes, to be written.
+      is_exact: whether a ledger says what is known; else it is an upper bound.
+      hours: until the last request can be sent.
+    """
+
+    changes: int
+    prospects: dict[str, int]
+    unchanged: int
+    by_audience: Sequence[dict[str, Any]]
+    is_exact: bool
+    hours: float
+
+    def as_json(self) -> dict[str, Any]:
+        """For a program."""
+        prospects = sum(self.prospects.values())
+        return {
+            "changes": self.changes,
+            "prospects": prospects,
+            "unchanged": self.unchanged,
+            "requests": {"patch": prospects, "bulk": 0, "read": self.reads},
+            "hours": self.hours,
+            "by_audience": list(self.by_audience),
+            "upper_bound": not self.is_exact,
+        }
+
+    @property
+    def reads(self) -> int:
+        """Requests that read prospects before they are written, where there are enough of them."""
+        return sum(
+            -(-count // MOST_IDS) for count in self.prospects.values() if count >= READ_LEAST
+        )
+
+    def tell(self, console: Console) -> None:
+        """Prints it."""
+        bound = "" if self.is_exact else "at most "
+        patches = sum(self.prospects.values())
+        console.print(
+            f"{self.changes:,} changes, {self.unchanged:,} of them known to be so already;"
+            f" {bound}{patches:,} prospects to be written, one request each, and {self.reads:,}"
+            " requests to read them first"
+        )
+        rows = [
+            (each["name"], each["field"], f"{each['changes']:,}", f"{each['written']:,}")
+            for each in self.by_audience
+        ]
+        print_rows(console, "", rows, ("audience", "field", "changes", "to be written"))
+        takes = "no more than one budget" if not self.hours else duration(self.hours * 3600)
+        console.print(f"  takes {takes}")
+
+
+def plan_delivery(
+    destination: Destination, files: Sequence[str], ledger: str | None, columns: Columns
+) -> DeliveryPlan:
+    """Reads files into a copy of a ledger, and says what would be sent; sends nothing.
+
+    Args:
+      destination: what goes where.
+      files: paths and globs.
+      ledger: that knows what fields hold; None for none.
+      columns: names for the columns of tables.
+
+    Raises:
+      ConfigurationError: a file is not there, or what is there is no ledger.
+    """
+    paths = expand(files)
+    check_headers(paths, columns)
+    replayed = FileReplay(paths, LIVE, columns=columns)
+    with ExitStack() as stack:
+        path = stack.enter_context(copied_ledger(ledger))
+        stack.enter_context(owned(path))
+        connection = stack.enter_context(closing(connect(path, lasting=False)))
+        config = engine_config(destination, Place.of(destination), None)
+        with closing(Scheduler(connection, replace(config, dry_run=True))) as scheduler:
+            replayed.begin(connection, steady(), anew=True)
+            replayed.take_in(scheduler, connection, StopSignal())
+            return _plan(destination, connection, replayed, is_exact=ledger is not None)
+
+
+def _plan(
+    destination: Destination,
+    connection: sqlite3.Connection,
+    replayed: FileReplay,
+    *,
+    is_exact: bool,
+) -> DeliveryPlan:
+    activity = replayed.activity(connection)
+    prospects = read_waiting_prospects(connection)
+    ended = [sum(each.outcomes.values()) for each in activity.audiences]
+    return DeliveryPlan(
+        changes=sum(ended) + sum(each.waiting for each in activity.audiences),
+        prospects=prospects,
+        unchanged=sum(each.outcomes[UNCHANGED] for each in activity.audiences),
+        by_audience=[
+            {
+                "name": each.name,
+                "segment": each.segment,
+                "field": each.field,
+                "changes": count + each.waiting,
+                "unchanged": each.outcomes[UNCHANGED],
+                "written": each.waiting,
+            }
+            for each, count in zip(activity.audiences, ended, strict=True)
+            if count + each.waiting
+        ],
+        is_exact=is_exact,
+        hours=max(
+            (hours(prospects.get(user.name, 0), budget_of(user)) for user in destination.users),
+            default=0.0,
+        ),
+    )
