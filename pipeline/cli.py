@@ -12,15 +12,15 @@ COMMANDS = {
         "Connects one Outreach user by OAuth, and stores the tokens.",
     ),
     "dead-letters": Later(
-        "pipeline.commands.dead_letters:dead_letters_command",
+        "pipeline.commands.ledger.dead_letters:dead_letters_command",
         "Lists what could not be read or delivered, and has it tried again.",
     ),
     "explain": Later(
-        "pipeline.commands.explain:explain_command",
+        "pipeline.commands.ledger.explain:explain_command",
         "Says what each field of one prospect holds, and which change made it so.",
     ),
     "forget": Later(
-        "pipeline.commands.forget:forget_command",
+        "pipeline.commands.ledger.forget:forget_command",
         "Removes a prospect from a ledger.",
     ),
     "listen": Later(
@@ -28,7 +28,7 @@ COMMANDS = {
         "Publishes what platforms post over HTTP to a topic, for streaming jobs.",
     ),
     "page": Later(
-        "pipeline.commands.page:page_command",
+        "pipeline.commands.ledger.page:page_command",
         "A page in the browser for whoever looks after a ledger.",
     ),
     "plan": Later(
@@ -36,7 +36,7 @@ COMMANDS = {
         "Says what delivering some files takes, before anything is sent.",
     ),
     "release": Later(
-        "pipeline.commands.release:release_command",
+        "pipeline.commands.ledger.release:release_command",
         "Lets an audience go that was held because it emptied at once.",
     ),
     "replay": Later(
@@ -44,7 +44,7 @@ COMMANDS = {
         "Delivers the audience changes in files, and ends when each has its outcome.",
     ),
     "report": Later(
-        "pipeline.commands.report:report_command",
+        "pipeline.commands.ledger.report:report_command",
         "Writes what a ledger remembers to one HTML file.",
     ),
     "run": Later(
@@ -60,7 +60,7 @@ COMMANDS = {
         "Posts a record to a running door as a platform does, and shows the answer.",
     ),
     "status": Later(
-        "pipeline.commands.status:status_command",
+        "pipeline.commands.ledger.status:status_command",
         "Says what has happened and what is waiting, from a ledger.",
     ),
     "validate": Later(

@@ -1,4 +1,4 @@
-"""What it takes to deliver files, found out without a request: a replay that ends before sending."""
+"""What it takes to deliver files, without a request: a replay that ends before sending."""
 
 from __future__ import annotations
 
