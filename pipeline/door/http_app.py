@@ -116,7 +116,7 @@ class Door:
         body = await self._body(request)
         status, said = self._tokens.answer(request.headers, body, self._clock())
         if status == web.HTTPUnauthorized.status_code:
-            await asyncio.sleep(self._failures.failed(_address(request), self._clock()))
+            await self._slow_down(request)
         return json_answer(said, status, {"Cache-Control": "no-store"})
 
     async def _changes(self, request: web.Request) -> web.Response:
@@ -186,8 +186,16 @@ class Door:
         if entrance.sign_in.admits(request.headers, body, now):
             self._failures.admitted(_address(request))
             return
-        await asyncio.sleep(self._failures.failed(_address(request), now))
+        await self._slow_down(request)
         raise Refused(401, "unauthorized", "sign in as the destination says for this source")
+
+    async def _slow_down(self, request: web.Request) -> None:
+        """Counts a failed sign-in, and waits for as long as its address has to."""
+        seconds = self._failures.failed(_address(request), self._clock())
+        count = self._failures.count
+        if count == 10 ** (len(str(count)) - 1):  # The first, the tenth, the hundredth …
+            _log.warning("%d failed sign-ins so far, the last at %s", count, request.path)
+        await asyncio.sleep(seconds)
 
     async def _body(self, request: web.Request) -> bytes:
         if request.content_length is None and "chunked" not in request.headers.get(

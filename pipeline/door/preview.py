@@ -28,6 +28,7 @@ class Preview:
       changes: of fields that they ask for.
       unmapped: memberships of no audience here.
       unreadable: dead letters that it will give.
+      refused: records that give one.
       problems: the first of them, each with ``place``, ``reason`` and ``detail``.
       message_id: by which the sender knows the body again; None where it has no such thing.
       mixpanel: the action, where it is one of Mixpanel's, which wants an answer of its own.
@@ -37,14 +38,16 @@ class Preview:
     changes: int
     unmapped: int
     unreadable: int
+    refused: int
     problems: list[dict[str, str]]
     message_id: str | None
     mixpanel: str | None
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether nothing of it can be read."""
-        return bool(self.unreadable) and not self.changes and not self.unmapped
+        """Whether nothing of it can be read; a ping beside a bad record can."""
+        is_all_refused = bool(self.unreadable) and self.refused >= self.records
+        return is_all_refused and not self.changes and not self.unmapped
 
     def answer(self) -> dict[str, Any]:
         """The body of the answer."""
@@ -104,6 +107,7 @@ class Previews:
             len(mapped.changes) + len(mapped.misfits),
             mapped.unmapped,
             len(parsed.dead_letters) + (not body.strip()),
+            len(set(parsed.places)),
             problems,
             message_id_of(value),
             value["action"] if mixpanel.matches(value) else None,

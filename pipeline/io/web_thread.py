@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -78,14 +77,6 @@ def served(
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join()
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def in_address(host: str) -> str:

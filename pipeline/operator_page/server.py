@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from pipeline.io.web_thread import in_address, is_loopback, served
+from pipeline.io.web_thread import in_address, served
 from pipeline.operator_page.http_app import OperatorPage
 from pipeline.operator_page.state import LedgerState
 from transforms.errors import ConfigurationError
+from transforms.outreach.base_url import is_loopback
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -7,18 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.destination.file import load_destination
+from tests.pipeline.destination.test_error_text import refusals
 from transforms.errors import ConfigurationError
-
-
-def refusals(folder: Path, text: str) -> list[str]:
-    """What is said about `text`, without the file's name before each line's number."""
-    path = folder / "destination.yaml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(ConfigurationError) as refused:
-        load_destination(str(path))
-    lines = str(refused.value).splitlines()
-    assert all(line.startswith(f"{path}:") for line in lines)
-    return [line.removeprefix(f"{path}:") for line in lines]
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,26 @@ def test_a_body_of_which_nothing_can_be_read_is_400_and_not_kept(door: OpenDoor,
     assert len(door.inbox()) == before
 
 
+def test_a_bad_record_beside_one_that_changes_nothing_costs_only_itself(door: OpenDoor) -> None:
+    ping = {"type": "audience_subscription_request"}
+    before = len(door.inbox())
+
+    answer = to_aep(door, [ping, {"outreach_id": 0, "segment": "vip", "status": "realized"}])
+
+    assert (answer.status, answer.json["accepted"], answer.json["unreadable"]) == (200, 2, 1)
+    assert len(door.inbox()) == before + 1
+
+
+def test_failed_sign_ins_are_told_without_what_was_sent(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path)
+    with open_door(tmp_path) as door:
+        post(f"{door.url}/changes/aep", FLAT, {"Authorization": "Bearer not-the-token"})
+    assert "1 failed sign-ins so far, the last at /changes/aep" in caplog.text
+    assert "not-the-token" not in caplog.text
+
+
 def test_at_most_ten_problems_are_named(door: OpenDoor) -> None:
     answer = to_aep(door, [FLAT, *({"outreach_id": 0} for _ in range(30))])
 
