@@ -41,7 +41,7 @@ LAYERS = (
     ("pipeline.graph", "pipeline.monitoring", "pipeline.html_report"),
     ("pipeline.io", "pipeline.destination"),
     ("pipeline.ledger", "pipeline.sandbox", "pipeline.runners", "pipeline.summary"),
-    ("pipeline.console",),
+    ("pipeline.console", "pipeline.web"),
     ("pipeline",),
     ("transforms",),
     ("transforms.connector",),

@@ -20,7 +20,7 @@ from pipeline.door.preview import Previews
 from pipeline.door.sign_in import sign_in_of
 from pipeline.door.token_endpoint import OAuthClient, TokenEndpoint
 from pipeline.door.tokens import AccessTokens
-from pipeline.io.web_thread import in_address, served
+from pipeline.web.thread import in_address, served
 from transforms.errors import ConfigurationError
 from transforms.outreach.base_url import is_loopback
 

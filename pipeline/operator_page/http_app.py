@@ -14,14 +14,13 @@ import orjson
 from aiohttp import web
 
 from pipeline.operator_page.state import LedgerState
+from pipeline.web.page_parts import send_revisions, static_file
 from transforms.errors import ActivationError
 
 _log = logging.getLogger(__name__)
 
 _STATIC = files("pipeline.operator_page") / "static"
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 _LOOK_SECONDS: Final = 1.0
-_LOOKS_IN_SILENCE: Final = 15
 _GUARD: Final = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
@@ -78,13 +77,13 @@ class OperatorPage:
         self._stopping.set()
 
     async def _index(self, _: web.Request) -> web.Response:
-        return _file("index.html")
+        return static_file(_STATIC, "index.html", _GUARD)
 
     async def _icon(self, _: web.Request) -> web.Response:
         return web.Response(status=204)
 
     async def _static(self, request: web.Request) -> web.Response:
-        return _file(request.match_info["name"])
+        return static_file(_STATIC, request.match_info["name"], _GUARD)
 
     async def _status(self, _: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(self._state.status))
@@ -130,31 +129,8 @@ class OperatorPage:
         return value if type(value) is dict else {}
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        stream = web.StreamResponse(headers={**_GUARD, "Content-Type": "text/event-stream"})
-        await stream.prepare(request)
         with self._state.watched() as version:
-            told, silent = -1, 0
-            while not self._stopping.is_set():
-                now = version()
-                if now != told:
-                    await stream.write(b"data: {}\n\n")
-                    told, silent = now, 0
-                elif (silent := silent + 1) % _LOOKS_IN_SILENCE == 0:
-                    await stream.write(b": still here\n\n")
-                try:
-                    await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
-                except TimeoutError:
-                    continue
-        return stream
-
-
-def _file(name: str) -> web.Response:
-    kind, file = _TYPES.get(name.rpartition(".")[2]), _STATIC / name
-    if kind is None or "/" in name or not file.is_file():
-        raise web.HTTPNotFound
-    return web.Response(
-        body=file.read_bytes(), headers={**_GUARD, "Content-Type": f"{kind}; charset=utf-8"}
-    )
+            return await send_revisions(request, version, self._stopping, _LOOK_SECONDS)
 
 
 def _json(content: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any JSON value

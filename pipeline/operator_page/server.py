@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from pipeline.io.web_thread import in_address, served
 from pipeline.operator_page.http_app import OperatorPage
 from pipeline.operator_page.state import LedgerState
+from pipeline.web.thread import in_address, served
 from transforms.errors import ConfigurationError
 from transforms.outreach.base_url import is_loopback
 

@@ -6,19 +6,16 @@ import asyncio
 from collections.abc import Callable
 from importlib.resources import files
 
-import orjson
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.sandbox.core import Outreach
 from pipeline.sandbox.ui.admin_api import json_response
 from pipeline.sandbox.ui.snapshot import View, prospect_story, snapshot
+from pipeline.web.page_parts import send_revisions, static_file
 
 _STATIC = files("pipeline.sandbox.ui") / "static"
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _LOOK_SECONDS = 0.5
-_LOOKS_IN_SILENCE = 30
-"""Looks without news after which a comment keeps the connection from seeming dead."""
 
 _GUARD = {
     "Content-Security-Policy": (
@@ -67,13 +64,13 @@ class Page:
         self._stopping.set()
 
     async def _index(self, _: web.Request) -> web.Response:
-        return _file("index.html")
+        return static_file(_STATIC, "index.html", _GUARD)
 
     async def _icon(self, _: web.Request) -> web.Response:
-        return _file("icon.svg")
+        return static_file(_STATIC, "icon.svg", _GUARD)
 
     async def _static(self, request: web.Request) -> web.Response:
-        return _file(request.match_info["name"])
+        return static_file(_STATIC, request.match_info["name"], _GUARD)
 
     async def _state(self, request: web.Request) -> web.Response:
         try:
@@ -109,31 +106,5 @@ class Page:
         return json_response({"now": self._clock(), **story})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        stream = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        )
-        await stream.prepare(request)
-        told, silent = -1, 0
-        while not self._stopping.is_set():
-            revision = self._outreach.request_log.revision
-            if revision != told:
-                data = orjson.dumps({"revision": revision})
-                await stream.write(b"data: " + data + b"\n\n")
-                told, silent = revision, 0
-            elif (silent := silent + 1) % _LOOKS_IN_SILENCE == 0:
-                await stream.write(b": still here\n\n")
-            try:
-                await asyncio.wait_for(self._stopping.wait(), _LOOK_SECONDS)
-            except TimeoutError:
-                continue
-        return stream
-
-
-def _file(name: str) -> web.Response:
-    kind = _TYPES.get(name.rpartition(".")[2])
-    file = _STATIC / name
-    if kind is None or "/" in name or not file.is_file():
-        raise web.HTTPNotFound
-    return web.Response(
-        body=file.read_bytes(), headers={**_GUARD, "Content-Type": f"{kind}; charset=utf-8"}
-    )
+        log = self._outreach.request_log
+        return await send_revisions(request, lambda: log.revision, self._stopping, _LOOK_SECONDS)
