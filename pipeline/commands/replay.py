@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from pipeline.console import logs
 from pipeline.console.columns import parse_columns
-from pipeline.console.exit_status import DEAD_LETTERS, DONE, FAILED, WRONG, failing_plainly
+from pipeline.console.exit_status import WRONG, failing_plainly
 from pipeline.console.flags import BeamCommand, flag
 from pipeline.console.screen import Screen
 from pipeline.destination.file import Destination, load_destination
@@ -26,7 +26,7 @@ from transforms.errors import ConfigurationError
 from transforms.text import did_you_mean, listed
 
 if TYPE_CHECKING:
-    from pipeline.jobs.report import RunResult
+    pass
 
 
 @click.command("replay", cls=BeamCommand)
@@ -148,9 +148,9 @@ def replay_command(
         if summary is not None:
             reporting.write_summary(summary, text)
         reporting.report(console, finished, asked)
-        if exit_status(finished) != WRONG:
+        if finished.exit_status != WRONG:
             click.echo(text)
-    raise SystemExit(exit_status(finished))
+    raise SystemExit(finished.exit_status)
 
 
 def _checked(
@@ -186,14 +186,3 @@ def check_mirror(plan: Destination, segment: str, ledger: str | None) -> None:
     if segment not in segments:
         near = did_you_mean(segment, segments) or f"; there are {listed(segments)}"
         raise ConfigurationError(f"--mirror {segment}: the destination maps no such segment{near}")
-
-
-def exit_status(finished: RunResult) -> int:
-    """The status that a finished run calls for; see `pipeline.console.exit_status`."""
-    if finished.interrupted:
-        return FAILED
-    if finished.kept:
-        outcomes = ("delivered", "unchanged", "rejected")
-        nothing_sent = finished.problems and not any(finished.summary[each] for each in outcomes)
-        return WRONG if nothing_sent else FAILED
-    return DEAD_LETTERS if finished.reasons else DONE

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from pipeline.destination.sources import HmacSource, Source
 from pipeline.door.answers import Refused, answer, answer_failure, json_answer, refusal
+from pipeline.door.authentication import SignIn
 from pipeline.door.body import (
     BadEncodingError,
     TooLargeError,
@@ -25,7 +26,6 @@ from pipeline.door.body import (
 from pipeline.door.group_commit import NotKeptError
 from pipeline.door.limits import FailedSignIns, RateLimit
 from pipeline.door.preview import Previews
-from pipeline.door.sign_in import SignIn
 from pipeline.door.token_endpoint import TokenEndpoint
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message
 from transforms.clock import micros

@@ -14,10 +14,10 @@ from typing import Final
 from pipeline.destination.file import Destination
 from pipeline.destination.sources import OAuthClientSource, OpenSource
 from pipeline.destination.stage_config import plan_of
+from pipeline.door.authentication import sign_in_of
 from pipeline.door.http_app import Door, Entrance, Keeper
 from pipeline.door.limits import RateLimit
 from pipeline.door.preview import Previews
-from pipeline.door.sign_in import sign_in_of
 from pipeline.door.token_endpoint import OAuthClient, TokenEndpoint
 from pipeline.door.tokens import AccessTokens
 from pipeline.web.thread import in_address, served

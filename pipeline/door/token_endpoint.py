@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from pipeline.door.sign_in import basic_of, same
+from pipeline.door.authentication import basic_of, same
 from pipeline.door.tokens import LIFE_SECONDS, AccessTokens
 
 _INVALID: tuple[int, dict[str, Any]] = (401, {"error": "invalid_client"})

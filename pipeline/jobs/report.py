@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.console.exit_status import DEAD_LETTERS, DONE, FAILED, WRONG
 from pipeline.console.formatting import tell_unmapped
 from pipeline.io.targets import prepare
 from transforms.elements import OUTCOMES
@@ -158,3 +159,14 @@ class RunResult:
     resumed: bool = False
     lingers: bool = False
     again: str | None = None
+
+    @property
+    def exit_status(self) -> int:
+        """What a command that ran it ends with; see `pipeline.console.exit_status`."""
+        if self.interrupted:
+            return FAILED
+        if self.kept:
+            outcomes = ("delivered", "unchanged", "rejected")
+            nothing_sent = self.problems and not any(self.summary[each] for each in outcomes)
+            return WRONG if nothing_sent else FAILED
+        return DEAD_LETTERS if self.reasons else DONE

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import orjson
 
-from transforms.formats import add_remove, dead_letter, flat, profile, receipt, xdm
-from transforms.formats.context import Format, RecordContext
+from transforms.formats import flat
+from transforms.formats.context import RecordContext
 from transforms.formats.csv_rows import (
     Header,
     join_rows,
@@ -18,25 +18,10 @@ from transforms.formats.csv_rows import (
     without_separator,
 )
 from transforms.formats.envelopes import LISTS, unpack
-from transforms.formats.platforms import amplitude, mixpanel, mparticle, rudderstack, segment
+from transforms.formats.registry import FORMATS
 from transforms.formats.validation import Refused
 from transforms.formats.values import loads, split_values
 from transforms.text import listed, shown
-
-FORMATS: Final[tuple[Format, ...]] = (
-    receipt,
-    flat,
-    profile,
-    dead_letter,
-    add_remove,
-    xdm,
-    segment,
-    rudderstack,
-    mparticle,
-    amplitude,
-    mixpanel,
-)
-"""In the order of asking: a record is of the first that it matches."""
 
 DEEPEST: Final = 8
 """Dead letters within dead letters that are still unpacked."""
