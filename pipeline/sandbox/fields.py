@@ -78,6 +78,9 @@ FILTERABLE: Final[Mapping[ResourceKind, frozenset[str]]] = {
 }
 """Attributes besides ``id`` that ``filter[…]`` takes; a custom field is never one."""
 
+TIMES: Final = frozenset({"createdAt", "updatedAt"})
+"""Attributes whose filter is a range, such as ``2026-01-02T00:00:00Z..inf``."""
+
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}.*")
 

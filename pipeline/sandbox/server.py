@@ -113,6 +113,21 @@ class Sandbox:
 
         self._on_loop(add)
 
+    def delete(self, record_id: int) -> None:
+        """Deletes a prospect, as a person does in Outreach."""
+        records = self._outreach.collections["prospect"]
+        self._on_loop(lambda: records.remove(record_id, self._clock()))
+
+    def restore(self, record_id: int) -> bool:
+        """Brings a deleted prospect back from the bin; returns whether it was there."""
+        records = self._outreach.collections["prospect"]
+        return self._on_loop(lambda: records.recycle(record_id, self._clock()))
+
+    def merge(self, record_id: int, into: int) -> None:
+        """Merges a prospect into another one, which gets its addresses."""
+        records = self._outreach.collections["prospect"]
+        self._on_loop(lambda: records.merge(record_id, into, self._clock()))
+
     def spend_elsewhere(self, user: str, requests: int) -> int:
         """Lets a user's other tools spend budget now; returns how much was left to spend."""
         return self._on_loop(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
 from pipeline.sandbox.api.records import Collection, Record
-from pipeline.sandbox.fields import FIELDS, FILTERABLE, ResourceKind
+from pipeline.sandbox.fields import FIELDS, FILTERABLE, TIMES, ResourceKind
 from pipeline.sandbox.responses import ApiResponse, bad_request, document
 
 _DEFAULT_SIZE = 50
@@ -46,7 +47,9 @@ def read_query(query: str, kind: ResourceKind) -> Listing:
     """Reads a list request's query string.
 
     ``filter[id]=1,2,3`` and ``filter[id]=1..3`` are the old syntax, ``filter[id][]=1``
-    the new one that ``newFilterSyntax=true`` turns on.
+    the new one that ``newFilterSyntax=true`` turns on. A time's filter is a range of which
+    both ends belong to it, ``neginf`` and ``inf`` among them. Pages are in the order of ids, so
+    that a record which changes meanwhile neither moves nor is passed over.
 
     Raises:
       QueryError: nothing like that exists; the text says what.
@@ -71,7 +74,10 @@ def read_query(query: str, kind: ResourceKind) -> Listing:
         elif key != "newFilterSyntax":
             raise QueryError(f"Unknown parameter '{key}'.")
     ids = _ids(wanted.pop("id")) if "id" in wanted else None
-    holds = [_holding(name, frozenset(values)) for name, values in wanted.items()]
+    holds = [
+        _within(name, values) if name in TIMES else _holding(name, frozenset(values))
+        for name, values in wanted.items()
+    ]
     return Listing(ids, holds, names, size, after, counted)
 
 
@@ -114,7 +120,7 @@ def _filter(key: str, value: str, kind: ResourceKind, *, new_syntax: bool) -> tu
     name = key[len("filter[") :]
     listed = name.endswith("][]")
     name = name.removesuffix("][]").removesuffix("]")
-    if name != "id" and name not in FILTERABLE[kind]:
+    if name != "id" and name not in TIMES and name not in FILTERABLE[kind]:
         raise QueryError(f"Cannot filter {kind}s on '{name}'.")
     if listed and not new_syntax:
         raise QueryError(f"'{key}' needs newFilterSyntax=true.")
@@ -131,7 +137,39 @@ def _ids(values: list[str]) -> list[int]:
     return sorted(ids)
 
 
+def _within(name: str, values: list[str]) -> Holds:
+    """Whether a time, to the second as it is answered, lies in a range."""
+    first, dots, last = values[0].partition("..")
+    if len(values) > 1 or not dots:
+        raise QueryError(f"filter[{name}] must be a range of two instants, such as A..B or A..inf.")
+    earliest = float("-inf") if first == "neginf" else _instant(first)
+    latest = float("inf") if last == "inf" else _instant(last)
+
+    def holds(record: Record) -> bool:
+        at = record.updated_at if name == "updatedAt" else record.created_at
+        return earliest <= int(at) <= latest
+
+    return holds
+
+
+def _instant(text: str) -> float:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise QueryError(f"'{text}' is not an instant.") from None
+    return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+
+
 def _holding(name: str, values: frozenset[str]) -> Holds:
+    if name == "emails":  # Addresses differ in no more than their capitals.
+        values = frozenset(value.casefold() for value in values)
+
+        def has_address(record: Record) -> bool:
+            held = record.attributes.get(name)
+            return isinstance(held, list) and any(str(each).casefold() in values for each in held)
+
+        return has_address
+
     def holds(record: Record) -> bool:
         held = record.attributes.get(name)
         if isinstance(held, list):

@@ -21,6 +21,8 @@ _RECENT = 200
 """Changes by which the page orders the latest first."""
 _HISTORY = 20
 """Changes that are remembered of each record."""
+_RECYCLED = 1_000
+"""Deleted records that can be brought back."""
 
 _RELATIONSHIPS: Mapping[ResourceKind, Mapping[str, object]] = {
     "prospect": {"account": {"data": None}, "owner": {"data": None}, "stage": {"data": None}},
@@ -77,6 +79,7 @@ class Collection:
         self._records: dict[int, Record] = {}
         self._ids: list[int] = []
         self._owners: dict[str, int] = {}
+        self._recycled: dict[int, Mapping[str, object]] = {}
         self._empty: dict[str, object] = dict.fromkeys(FIELDS[kind])
 
     def __len__(self) -> int:
@@ -135,11 +138,36 @@ class Collection:
     def remove(self, record_id: int, now: float) -> None:
         """Deletes a record."""
         record = self._records.pop(record_id)
+        self._recycled[record_id] = record.attributes
+        if len(self._recycled) > _RECYCLED:
+            del self._recycled[next(iter(self._recycled))]
         self.history.pop(record_id, None)
         for name, value in record.attributes.items():
             self._index(record_id, name, value, None)
         del self._ids[bisect_right(self._ids, record_id) - 1]
         self.keep(self.kind, record_id, None, now)
+
+    def recycle(self, record_id: int, now: float) -> bool:
+        """Brings a deleted record back, as a person does from the bin; False if none is there."""
+        held = self._recycled.pop(record_id, None)
+        if held is None or record_id in self._records:
+            return False
+        self.add(record_id, held, now)
+        return True
+
+    def merge(self, record_id: int, into: int, now: float) -> None:
+        """Makes two records one: the second is left, with the first's addresses beside its own.
+
+        An attribute that it has not yet becomes the first's; the first is gone.
+        """
+        gone, stays = self._records[record_id].attributes, self._records[into].attributes
+        self.remove(record_id, now)
+        taken = {name: value for name, value in gone.items() if name not in stays}
+        addresses = [stays.get("emails"), gone.get("emails")]
+        both = [each for held in addresses if isinstance(held, list) for each in held]
+        if both:
+            taken["emails"] = list(dict.fromkeys(both))
+        self.update(into, taken, now)
 
     def owner_of(self, email: str) -> int | None:
         """The record that has this e-mail address, whatever its case."""

@@ -7,6 +7,7 @@ cannot send that without asking, and is never allowed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import orjson
 from aiohttp import web
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.sandbox.core import Outreach
 from pipeline.sandbox.faults import API_FAULTS, TOKEN_FAULTS, FaultSettings, Seconds, changed
+from transforms.outreach.fields import PROSPECT_FIELDS
 
 _SECONDS: TypeAdapter[float] = TypeAdapter(Seconds)
 
@@ -36,6 +38,17 @@ class TokenOrder(BaseModel):
     action: str = Field(pattern="^(expire|revoke)$")
 
 
+class ProspectOrder(BaseModel):
+    """What a person does to a prospect in Outreach itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: int = Field(ge=1)
+    action: Literal["set", "delete", "restore", "merge"]
+    into: int | None = Field(default=None, ge=1)
+    attributes: dict[str, object] = Field(default_factory=dict)
+
+
 class AdminApi:
     """Serves the endpoints by which a sandbox is steered while it runs."""
 
@@ -50,6 +63,7 @@ class AdminApi:
         router.add_delete("/sandbox/faults", self._end_faults)
         router.add_post("/sandbox/foreign", self._foreign)
         router.add_post("/sandbox/tokens", self._tokens)
+        router.add_post("/sandbox/prospects", self._prospects)
 
     async def _faults(self, _: web.Request) -> web.Response:
         faults = self._outreach.faults
@@ -101,6 +115,31 @@ class AdminApi:
             tokens = self._outreach.middleware.revoke(order.user)
         self._outreach.request_log.revision += 1
         return json_response({"tokens": tokens})
+
+    async def _prospects(self, request: web.Request) -> web.Response:
+        try:
+            order = ProspectOrder.model_validate(await _read(request))
+        except ValidationError as problem:
+            return _refuse(str(problem))
+        records, now = self._outreach.collections["prospect"], self._clock()
+        known = order.id in records and (order.into is None or order.into in records)
+        match order.action:
+            case "set":
+                if unknown := order.attributes.keys() - PROSPECT_FIELDS.keys():
+                    return _refuse(f"{min(unknown)!r} is not an attribute of prospects")
+                records.add(order.id, order.attributes, now)
+            case "restore":
+                known = records.recycle(order.id, now)
+            case "delete" if known:
+                records.remove(order.id, now)
+            case "merge" if known and order.into is not None and order.into != order.id:
+                records.merge(order.id, order.into, now)
+            case "merge" if known:
+                return _refuse("name another prospect as `into`")
+        if order.action != "set" and not known:
+            return _refuse("there is no such prospect")
+        self._outreach.request_log.revision += 1
+        return json_response({"prospects": len(records)})
 
     async def _done(self, request: web.Request) -> web.Response:
         self._outreach.request_log.revision += 1
