@@ -127,8 +127,9 @@ class Subscription:
         logging.getLogger("google.api_core.bidi").setLevel(
             logging.ERROR
         )  # It warns of ends that take longer.
-        end_pull(self._pull, CLOSE_SECONDS)
-        self.lingers = not close_client(self._client, CLOSE_SECONDS)
+        ended = end_pull(self._pull, CLOSE_SECONDS)
+        closed = close_client(self._client, CLOSE_SECONDS)
+        self.lingers = not (ended and closed)
 
     def _write(self) -> None:
         connection = connect(self._ledger)

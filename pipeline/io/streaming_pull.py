@@ -48,11 +48,15 @@ def open_pull(
     return pull
 
 
-def end_pull(pull: Future[Any], seconds: float) -> None:
-    """Cancels a streaming pull and waits until it has ended, or the seconds have passed."""
+def end_pull(pull: Future[Any], seconds: float) -> bool:
+    """Cancels a streaming pull and waits until it has ended; returns whether it did in time.
+
+    One that has not keeps threads which the process would wait for at its end.
+    """
     pull.cancel()
     with suppress(Exception):  # Whatever it ended with, it has ended.
         pull.result(timeout=seconds)
+    return pull.done()
 
 
 def close_client(client: pubsub_v1.SubscriberClient, seconds: float) -> bool:
