@@ -42,7 +42,8 @@ class MembershipChange(NamedTuple):
 
     Attributes:
       arrival_id: stable id of the line or message it came in.
-      outreach_id: the prospect, a positive integer.
+      outreach_id: the prospect, a positive integer; before it is resolved, minus the place of
+        its key among its block's, from 1; 0 where no prospect is known by its key.
       namespace: of the segment; None where the format has none.
       segment: the audience's id at its source.
       status: ``realized``, ``existing`` or ``exited``.
@@ -83,7 +84,7 @@ class Change(NamedTuple):
 
     Attributes:
       change_id: stable: the same line or message gives the same id.
-      outreach_id: the prospect.
+      outreach_id: the prospect; 0 where none is known by its key.
       user: name of the Outreach user by whom this prospect's patches go.
       field: the prospect attribute to write, such as ``custom4``.
       value: JSON text; ``null`` clears the field.
@@ -139,6 +140,8 @@ class Outcome(NamedTuple):
       detail: for people; without secrets.
       http_status: of the answer that decided it, if one did.
       user: name of the Outreach user who sent the request, if one was sent.
+      key: what the prospect was known by, where the changes have no OutreachId.
+      match: what kind of key that is, such as ``email``.
     """
 
     outcome: str
@@ -148,6 +151,8 @@ class Outcome(NamedTuple):
     detail: str | None = None
     http_status: int | None = None
     user: str | None = None
+    key: str = ""
+    match: str = ""
 
 
 class Receipt(NamedTuple):
@@ -155,7 +160,7 @@ class Receipt(NamedTuple):
 
     Attributes:
       change_id: of the change.
-      outreach_id: the prospect.
+      outreach_id: the prospect; 0 where none was known by the change's key.
       segment: the audience's id; None for a profile attribute.
       field: the prospect attribute that it was for.
       value: JSON text.
@@ -206,6 +211,12 @@ FROM_RECEIPT = "receipt:"
 """Begins the origin of what a receipt says a field holds: it is remembered, and never sent.
 
 A row of its own would change the layout of every job's state; `is_known` tells them apart.
+"""
+
+KEYED = "@"
+"""In an arrival's id, before the digest of the key that its prospect was known by.
+
+The id of such a change does not have the OutreachId in it, which may become known later.
 """
 
 STATUSES = ("realized", "existing", "exited")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import orjson
 
-from transforms.elements import FROM_RECEIPT, AttributeChange, Change, MembershipChange
+from transforms.elements import FROM_RECEIPT, KEYED, AttributeChange, Change, MembershipChange
 from transforms.outreach.fields import PROSPECT_FIELDS, fit
 from transforms.plan import Attribute, Audience, OutreachUser, Plan, canonical
 
@@ -113,7 +113,7 @@ class Mapping:
             field, value, segment = write  # noqa: PLW2901 - as the destination spells it
             changes.append(
                 Change(
-                    f"{arrival}-{prospect}-{field}",
+                    f"{arrival}-{field}" if KEYED in arrival else f"{arrival}-{prospect}-{field}",
                     prospect,
                     user_of(prospect),
                     field,

@@ -13,6 +13,7 @@ from typing import Final, Self, TypeVar
 
 import orjson
 
+from transforms.directory import BY_ID
 from transforms.elements import FROM_RECEIPT, STATUSES
 from transforms.outreach.fields import CUSTOM_FIELDS, PROSPECT_FIELDS
 from transforms.text import did_you_mean
@@ -139,12 +140,14 @@ class Reading:
       sources: that post, each with what is different of its records.
       mirrored: the segment of which files are the whole audience: records that name no audience
         are of it, and who stands there without a status is a member. None for none.
+      match: by what records name a prospect: ``outreach_id``, ``email`` or ``external_id``.
     """
 
     paths: tuple[str, ...] = ()
     segments: frozenset[str] = frozenset()
     sources: tuple[Source, ...] = ()
     mirrored: str | None = None
+    match: str = BY_ID
 
     def source(self, name: str) -> Source | None:
         """The source of a block; None where it is a file or a subscription."""
@@ -159,14 +162,14 @@ class Plan:
     """All that the pure stages need to know of a destination.
 
     Attributes:
-      identity: the identityMap namespace whose id is the OutreachId.
+      identity: the identityMap namespace whose id is the OutreachId, or what `match` says.
       audiences: no two on one field.
       attributes: no two on one field, none on an audience's.
       users: at least one.
       clock_skew: microseconds by which a source's clock may be ahead of ours.
       paths: as of `Reading`.
       posted: the sources of `Reading`.
-      mirrored: as of `Reading`.
+      mirrored: as of `Reading`, as is `match`.
 
     Raises:
       ValueError: it contradicts itself, or names a field that a prospect has not.
@@ -180,6 +183,7 @@ class Plan:
     paths: tuple[str, ...] = ()
     posted: tuple[Source, ...] = ()
     mirrored: str | None = None
+    match: str = BY_ID
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -190,7 +194,7 @@ class Plan:
     def reading(self) -> Reading:
         """How records are read, besides their shape."""
         segments = frozenset(canonical(audience.segment) for audience in self.audiences)
-        return Reading(self.paths, segments, self.posted, self.mirrored)
+        return Reading(self.paths, segments, self.posted, self.mirrored, self.match)
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -68,7 +68,7 @@ def send_test_command(
                 f"{destination} has no source {source!r}{near or ';'} there are {listed(names)}"
             )
         chosen = shape or shape_of(source)
-        namespace = found.identity.namespace or plan.identity.namespace
+        namespace = found.identity.namespace or plan.identity.of_profiles
         record = sample(chosen, outreach_id, segment or NOBODY, namespace)
         console.print(escape(f"posting a record of shape {chosen} to {to}/changes/{source}"))
         answer = post_as(found, to, orjson.dumps(record), os.environ, ca_file)

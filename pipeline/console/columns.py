@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transforms.errors import ConfigurationError
-from transforms.formats.csv_rows import COLUMNS, Columns
+from transforms.formats.csv_rows import COLUMNS, IDENTITIES, Columns
 from transforms.text import did_you_mean, listed
 
 
@@ -26,8 +26,9 @@ def parse_columns(text: str | None) -> Columns:
                 f"--columns {part!r} names no column; write {ours or 'outreach_id'}=NAME, with"
                 " commas between several"
             )
-        if ours not in COLUMNS:
-            near = did_you_mean(ours, COLUMNS) or f"; there are {listed(COLUMNS)}"
+        known = tuple(dict.fromkeys((*IDENTITIES, *COLUMNS)))
+        if ours not in known:
+            near = did_you_mean(ours, known) or f"; there are {listed(known)}"
             raise ConfigurationError(f"--columns {part!r}: {ours!r} is nothing that we read{near}")
         found[ours] = theirs
     return tuple(found.items())

@@ -20,7 +20,7 @@ from pipeline.destination.cross_checks import (
 )
 from pipeline.destination.error_text import RefusalError, problems_of, shown_unless_secret
 from pipeline.destination.mapping import Attribute, Audience
-from pipeline.destination.records import ColumnNames, Identity
+from pipeline.destination.records import ColumnNames, Directory, Identity, Reconciliation
 from pipeline.destination.secrets import from_variable_or_file, private_key
 from pipeline.destination.sections import (
     Alerts,
@@ -87,6 +87,10 @@ class Destination(Section):
         examples=[[{"source": "person.name.firstName", "target": "firstName"}]],
     )
     identity: Identity = Field(Identity(), examples=[{"namespace": "Oid"}])
+    directory: Directory = Field(Directory(), examples=[{"refresh_minutes": 60, "full_days": 7}])
+    reconcile: Reconciliation = Field(
+        Reconciliation(), examples=[{"every_hours": 24, "alert_percent": 1}]
+    )
     columns: ColumnNames = Field(
         ColumnNames(), examples=[{"outreach_id": "Prospect ID", "segment": "Audience"}]
     )

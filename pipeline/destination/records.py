@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from pipeline.destination.error_text import RefusalError
 from pipeline.destination.sections import Section
 from pipeline.destination.types import Line
-from transforms.formats.csv_rows import COLUMNS, Columns
+from transforms.directory import BY_EMAIL, BY_EXTERNAL_ID, BY_ID, Match
+from transforms.formats.csv_rows import COLUMNS, IDENTITIES, Columns
 
 
 def _listed(value: object) -> object:
@@ -19,18 +19,6 @@ def _listed(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _match(value: str) -> str:
-    if value in {"email", "external_id"}:
-        raise RefusalError(
-            "needs a directory of Outreach's prospects, which this release does not keep",
-            "export the id that prospects have in Outreach, and write match: outreach_id",
-        )
-    if value != "outreach_id":
-        raise RefusalError("must be outreach_id", "leave it out, or write match: outreach_id")
-    return value
-
-
-Match = Annotated[str, AfterValidator(_match), WithJsonSchema({"enum": ["outreach_id"]})]
 Paths = Annotated[
     tuple[Line, ...],
     BeforeValidator(_listed),
@@ -39,24 +27,78 @@ Paths = Annotated[
 ]
 """Paths such as ``context.traits.outreach_id``; one may stand without a list."""
 
+_NAMESPACES = {BY_ID: "Oid", BY_EMAIL: "email", BY_EXTERNAL_ID: BY_EXTERNAL_ID}
+
 
 class Identity(Section):
     """Where in a profile the prospect's id is found."""
 
     match: Match = Field(
-        "outreach_id",
-        description="By what a prospect is known: the id that it has in Outreach.",
-        examples=["outreach_id"],
+        BY_ID,
+        description="By what records name a prospect: the id that it has in Outreach, its `email`,"
+        " or the `external_id` that it has there of another system.",
+        examples=["outreach_id", "email"],
     )
-    namespace: Line = Field(
-        "Oid",
-        description="The identity namespace whose id is the Outreach prospect's id.",
+    namespace: Line | None = Field(
+        None,
+        description="The identity namespace in which profiles have that; `Oid` for an id, `email`"
+        " for an address.",
         examples=["Oid"],
     )
     path: Paths = Field(
         (),
-        description="Where the id is in records of other shapes; the first that holds something.",
+        description="Where it is in records of other shapes; the first that holds something.",
         examples=["userId", ["context.traits.outreach_id", "userId"]],
+    )
+
+    @property
+    def of_profiles(self) -> str:
+        """The namespace in which profiles have what they are matched by."""
+        return self.namespace or _NAMESPACES[self.match]
+
+
+class Directory(Section):
+    """What is known of Outreach's prospects besides what was written; kept in the ledger."""
+
+    refresh_minutes: float = Field(
+        60,
+        ge=0,
+        le=10_080,
+        description="Minutes after which the always-on job reads what was updated in Outreach;"
+        " 0 for never, unless prospects are matched by it.",
+        examples=[60],
+    )
+    full_days: float = Field(
+        7,
+        gt=0,
+        le=365,
+        description="Days after which all prospects are read again, to notice those deleted.",
+        examples=[7],
+    )
+    hash: bool = Field(
+        False,
+        description="Keep digests of e-mail addresses in place of the addresses.",
+        examples=[True],
+    )
+
+
+class Reconciliation(Section):
+    """Checks now and then that Outreach still holds what was written; needs a ledger."""
+
+    every_hours: float = Field(
+        24,
+        ge=0,
+        le=8_760,
+        description="Hours in which the always-on job checks every prospect once, some at a time;"
+        " 0 for never.",
+        examples=[24],
+    )
+    alert_percent: float = Field(
+        1,
+        ge=0,
+        le=100,
+        description="Share of the values checked that may differ before people are alerted.",
+        examples=[1],
     )
 
 
@@ -67,6 +109,14 @@ class ColumnNames(Section):
         None,
         description="The column with the Outreach prospect's id.",
         examples=["Prospect ID"],
+    )
+    email: Line | None = Field(
+        None, description="The column with the prospect's address.", examples=["E-mail"]
+    )
+    external_id: Line | None = Field(
+        None,
+        description="The column with the prospect's id in another system.",
+        examples=["CRM ID"],
     )
     segment: Line | None = Field(
         None, description="The column with the audience's id.", examples=["Audience"]
@@ -84,5 +134,6 @@ class ColumnNames(Section):
     @property
     def pairs(self) -> Columns:
         """What is named here, as `transforms.formats.csv_rows.rename` takes it."""
-        named = ((ours, getattr(self, ours)) for ours in COLUMNS)
+        known = dict.fromkeys((*IDENTITIES, *COLUMNS))
+        named = ((ours, getattr(self, ours)) for ours in known)
         return tuple((ours, theirs) for ours, theirs in named if theirs is not None)

@@ -23,7 +23,8 @@ DAY_SECONDS = 86_400.0
 def plan_of(destination: Destination) -> Plan:
     """What goes where."""
     return Plan(
-        identity=destination.identity.namespace,
+        identity=destination.identity.of_profiles,
+        match=destination.identity.match,
         audiences=tuple(
             Audience(
                 audience.segment,

@@ -256,7 +256,7 @@ class Scheduler:
         config = self._config
         patches = [patch for turns in given.values() for patch in turns.patches]
         grants: dict[str, WriteAheadGrant] = {
-            each.name: each.grant(turns) for each, turns in given.items()
+            each.name: each.grant(len(turns.patches)) for each, turns in given.items()
         }
         if config.announce is not None:
             queued = queue.prospects(self._ledger)

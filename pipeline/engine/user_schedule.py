@@ -140,14 +140,14 @@ class UserSchedule:
             paused=None,
         )
 
-    def grant(self, turns: Turns) -> WriteAheadGrant:
-        """What a turn spends."""
+    def grant(self, requests: int) -> WriteAheadGrant:
+        """What a turn spends that will probably take so many requests."""
 
         def save() -> None:
             with transaction(self._ledger, durable=True):
                 users.save_budget(self._ledger, self.name, self._budget)
 
-        return WriteAheadGrant(self._budget, len(turns.patches), save)
+        return WriteAheadGrant(self._budget, requests, save)
 
     def ended(self, turns: Turns, problem: str | None, now: float, *, barren: bool) -> None:
         """A turn is over.
@@ -170,6 +170,12 @@ class UserSchedule:
         elif barren:
             rest = REST_SECONDS * 2.0 ** min(self._barren - 1, 16)
             self._rests_until = now + min(REST_MOST_SECONDS, rest)
+
+    def asked(self, problem: str | None, now: float) -> None:
+        """Requests besides patches were made; arguments as of `ended`."""
+        self.problem = problem
+        if problem is not None:
+            self._rests_until = now + PAUSED_SECONDS
 
     def save(self, now: int) -> None:
         """Writes down how the user stands, within a transaction; `now` in microseconds."""

@@ -14,6 +14,7 @@ from pipeline.io.framing import whole_lines
 from transforms.errors import ConfigurationError
 from transforms.formats.csv_rows import (
     COLUMNS,
+    IDENTITIES,
     Columns,
     read_header,
     rename,
@@ -27,16 +28,17 @@ _TABLE: Final = re.compile(r"\.(?:csv|tsv)(?:\.\w+)?$", re.IGNORECASE)
 _BOM: Final = b"\xef\xbb\xbf"
 
 
-def check_headers(paths: Iterable[str], columns: Columns = ()) -> None:
-    """Returns where each file that is a table has a column ``outreach_id``, and all that is named.
+def check_headers(paths: Iterable[str], columns: Columns = (), match: str = IDENTITIES[0]) -> None:
+    """Returns where each file that is a table has a column for whom its rows name.
 
     A file is taken for a table by its name (``.csv``, ``.tsv``, compressed or not), or where its
-    first line names another column of ours. Without ``outreach_id`` each of its rows would be a
-    dead letter.
+    first line names another column of ours. Without that column, ``outreach_id`` for one, each of
+    its rows would be a dead letter.
 
     Args:
       paths: of files, of any filesystem that Beam knows.
       columns: names for the columns, as of `transforms.formats.csv_rows.rename`.
+      match: by what rows name a prospect, which is what the column is called.
 
     Raises:
       ConfigurationError: one lacks it; the message names the columns there are, and the nearest.
@@ -51,16 +53,21 @@ def check_headers(paths: Iterable[str], columns: Columns = ()) -> None:
         asked = [pair for pair in columns if pair[1].casefold() in folded]
         if not (is_table or asked):
             continue
-        if columns and (asked or read_header(line) is None):
+        if columns and (asked or not _has(line, match)):
             for ours, theirs in columns:
                 _check_named(path, ours, theirs, found)
-        if read_header(rename(line, columns)) is not None:
+        if _has(rename(line, columns), match):
             continue
-        near = nearest("outreach_id", found) or nearest("prospect id", found)
+        near = nearest(match, found) or nearest("prospect id", found)
         raise ConfigurationError(
-            f"{path}: its header names no column outreach_id; the columns are {listed(found)}."
-            f' Say which one holds the prospects\' ids: --columns outreach_id="{near or "NAME"}"'
+            f"{path}: its header names no column {match}; the columns are {listed(found)}."
+            f' Say which one names the prospects: --columns {match}="{near or "NAME"}"'
         )
+
+
+def _has(line: str, match: str) -> bool:
+    header = read_header(line)
+    return header is not None and match in header.identities
 
 
 def _check_named(path: str, ours: str, theirs: str, found: Sequence[str]) -> None:

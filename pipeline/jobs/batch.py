@@ -77,7 +77,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     began = steady()
     options = PipelineOptions(list(asked.beam_flags))
     paths = expand(asked.files)
-    check_headers(paths, asked.columns)
+    check_headers(paths, asked.columns, destination.identity.match)
     outputs: tuple[tuple[str | None, OutputKind], ...] = (
         (asked.receipts, "receipts"),
         (asked.dead_letters, "dead letters"),

@@ -63,7 +63,7 @@ def replay_durably(
         raise ValueError("a durable replay needs a ledger")
     lane = BACKFILL if asked.backfill else LIVE
     paths = expand(asked.files)
-    check_headers(paths, asked.columns)
+    check_headers(paths, asked.columns, destination.identity.match)
     replayed = FileReplay(paths, lane, asked.digests, asked.columns)
     board = progress.fresh_board()
     stop_signal = StopSignal()

@@ -8,10 +8,18 @@ from typing import Any, Final, Protocol
 
 import orjson
 
+from transforms.directory import BY_EMAIL, BY_ID
 from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
 from transforms.formats.attribute_paths import ABSENT, Wanted, find
-from transforms.formats.validation import Refused, read_value
+from transforms.formats.validation import (
+    Refused,
+    read_email,
+    read_external_id,
+    read_outreach_id,
+    read_value,
+)
 from transforms.plan import Reading, canonical
+from transforms.text import shown
 
 MOST_OF_A_RECORD: Final = 16
 """Dead letters one record can cause: each holds all of it, so the first few say enough."""
@@ -35,13 +43,17 @@ class RecordContext:
     """One block's reading: the arrival at hand, and all that was found so far.
 
     Attributes:
-      identity: the identityMap namespace whose id is the OutreachId.
+      identity: the identityMap namespace whose id is the OutreachId, or what `match` says.
+      match: by what records name a prospect.
+      keys: where that is not the OutreachId, each address or id once; see `prospect`.
       paths: where else an OutreachId is looked for; empty for where each format has it.
       segment: of records that do not name their audience; None where they must.
       places: of each dead letter, its element's place in the arrival, from 0.
       status: of records that do not say one; None where they must.
       records: read so far: elements of a list each, and what was in an envelope.
       published: the time of records that name none; None in a file.
+      prospect: reads whom a record names: its OutreachId, or minus the place of its key in
+        `keys`, from 1; raises `Refused`.
       memberships: those found so far, as are `attributes` and `dead_letters`.
       arrival_id: of the arrival at hand, as is all that follows.
       sequence: its place, or its element's, in the order of publication.
@@ -52,6 +64,7 @@ class RecordContext:
         "_block",
         "_element",
         "_first",
+        "_key_places",
         "_letters",
         "_letters_of_arrival",
         "_mapped",
@@ -64,10 +77,13 @@ class RecordContext:
         "attributes",
         "dead_letters",
         "identity",
+        "keys",
         "line",
+        "match",
         "memberships",
         "paths",
         "places",
+        "prospect",
         "published",
         "records",
         "segment",
@@ -90,6 +106,10 @@ class RecordContext:
         rules = rules or Reading()
         source = rules.source(block.source)
         self._mapped = rules.segments
+        self.match = rules.match
+        self.prospect = read_outreach_id if rules.match == BY_ID else self._key_place
+        self.keys: list[str] = []
+        self._key_places: dict[str, int] = {}
         self.identity = (source and source.namespace) or identity
         self.paths = (source and source.paths) or rules.paths
         self.segment = source.segment if source else rules.mirrored
@@ -102,6 +122,19 @@ class RecordContext:
         self.dead_letters: list[DeadLetter] = []
         self.arrival_id = ""
         self.begin(block.line, block.position)
+
+    def _key_place(self, value: object) -> int:
+        """What stands for a prospect that is known by a key: minus the key's place, from 1."""
+        key = read_email(value) if self.match == BY_EMAIL else read_external_id(value)
+        place = self._key_places.get(key)
+        if place is None:
+            self.keys.append(key)
+            place = self._key_places[key] = len(self.keys)
+        return -place
+
+    def name_of(self, prospect: int) -> str:
+        """A prospect as its record named it, for people."""
+        return shown(self.keys[-prospect - 1]) if prospect < 0 else str(prospect)
 
     def begin(self, line: int, place: int) -> None:
         """Moves on to the next arrival of the block, at its place among all."""

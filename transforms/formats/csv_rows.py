@@ -2,7 +2,8 @@
 
 The columns ``outreach_id, segment, status, event_time, namespace`` are told by their names in
 any order; any other column is an attribute, named by its header without ``attributes.``. An
-empty cell means that there is nothing: a row cannot clear an attribute.
+empty cell means that there is nothing: a row cannot clear an attribute. A prospect may be named by
+``email`` or ``external_id`` in place of ``outreach_id``; they are attributes besides.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any, Final, NamedTuple
 from transforms.formats.validation import Refused
 
 COLUMNS: Final = ("outreach_id", "segment", "status", "event_time", "namespace")
+IDENTITIES: Final = ("outreach_id", "email", "external_id")
+"""Columns of which a header has one: by them a row names its prospect."""
 DELIMITERS: Final = ",;\t|"
 _SEPARATOR: Final = re.compile(rb"sep=[^\r\n]\r?\n", re.IGNORECASE)
 _MOST_LINES: Final = 100
@@ -36,10 +39,17 @@ class Header(NamedTuple):
     Attributes:
       delimiter: one character.
       columns: the name of each, and whether it is an attribute.
+      identities: those of `IDENTITIES` that it has.
     """
 
     delimiter: str
     columns: tuple[tuple[str, bool], ...]
+    identities: tuple[str, ...] = IDENTITIES[:1]
+
+    @property
+    def named_otherwise(self) -> bool:
+        """Whether rows may name their prospects by something else than the OutreachId."""
+        return self.identities != IDENTITIES[:1]
 
 
 def without_separator(text: bytes) -> bytes:
@@ -80,9 +90,10 @@ def rename(line: str, columns: Columns) -> str:
 
 @lru_cache(maxsize=64)
 def read_header(line: str) -> Header | None:
-    """What a line says as a header; None if it is none, for want of ``outreach_id``."""
+    """What a line says as a header; None if it is none, for want of whom its rows name."""
     line = line.strip("\ufeff\r\n")
-    if len(line) > _LONGEST_HEADER or "outreach_id" not in line.casefold():
+    folded = line.casefold()
+    if len(line) > _LONGEST_HEADER or not any(name in folded for name in IDENTITIES):
         return None
     if "\r" in line:
         return None  # lines that end so would all be taken for one header
@@ -92,8 +103,8 @@ def read_header(line: str) -> Header | None:
         except csv.Error:
             continue
         columns = tuple(_column(cell.strip()) for cell in cells)
-        if ("outreach_id", False) in columns:
-            return Header(delimiter, columns)
+        if _identities(columns):
+            return Header(delimiter, columns, _identities(columns))
     return None
 
 
@@ -105,7 +116,7 @@ def read_row(row: bytes, header: Header | None) -> dict[str, Any] | None:
         is wrong.
     """
     if header is None:
-        raise Refused("not_csv", "the header names no column outreach_id")
+        raise Refused("not_csv", "the header names no column outreach_id, email or external_id")
     try:
         cells = _cells(row.decode(), header.delimiter)
     except UnicodeDecodeError as error:
@@ -116,19 +127,30 @@ def read_row(row: bytes, header: Header | None) -> dict[str, Any] | None:
         raise Refused("not_csv", f"the row's quotes or line ends are wrong: {error}") from None
     if not any(cells):
         return None
+    _check_length(cells, header)
+    return _record(cells, header)
+
+
+def _check_length(cells: list[str], header: Header) -> None:
     if len(cells) > len(header.columns) and any(cells[len(header.columns) :]):
         raise Refused(
             "not_csv",
             f"the row has {len(cells)} cells, its header {len(header.columns)}; quote the cells "
             "that contain the delimiter",
         )
-    record: dict[str, Any] = {"outreach_id": None}
+
+
+def _record(cells: list[str], header: Header) -> dict[str, Any]:
+    record: dict[str, Any] = dict.fromkeys(header.identities)
     attributes: dict[str, str] = {}
+    by_key = header.named_otherwise
     for (name, is_attribute), cell in zip(header.columns, cells, strict=False):
         if is_attribute:
             record["attributes"] = attributes
             if cell:
                 attributes[name] = cell
+            if by_key and name.casefold() in IDENTITIES:
+                record[name.casefold()] = cell.strip() or None
         elif cell and not cell.isspace():
             record[name] = cell.strip()
     return record
@@ -182,6 +204,11 @@ def _cells(row: str, delimiter: str) -> list[str]:
     if '"' not in row:
         return row.split(delimiter)
     return next(csv.reader((row,), delimiter=delimiter, strict=True), [])
+
+
+def _identities(columns: tuple[tuple[str, bool], ...]) -> tuple[str, ...]:
+    names = {name.casefold() for name, _ in columns}
+    return tuple(name for name in IDENTITIES if name in names)
 
 
 def _column(name: str) -> tuple[str, bool]:

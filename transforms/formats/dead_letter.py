@@ -7,7 +7,8 @@
 
 What arrived is a string, ``{"base64": "…"}`` where it was no UTF-8, or, where a person has
 mended it in place, the record itself. The objects may be strings of JSON, too, as they are
-where letters went through a table whose columns have one type each.
+where letters went through a table whose columns have one type each. Where nobody was known by its
+key, the second has ``email`` or ``external_id`` in place of ``outreach_id``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 import orjson
 
-from transforms.elements import AttributeChange, MembershipChange
+from transforms.elements import KEYED, AttributeChange, MembershipChange
 from transforms.formats.context import RecordContext
 from transforms.formats.validation import (
     Refused,
@@ -84,13 +85,17 @@ def _arrival(payload: object) -> bytes:
 
 
 def _read_change(payload: dict[str, Any], reading: RecordContext) -> None:
-    prospect = read_outreach_id(payload.get("outreach_id"))
+    key = payload.get(reading.match)
+    if payload.get("outreach_id") is None and key is not None:
+        prospect = reading.prospect(key)
+    else:
+        prospect = read_outreach_id(payload.get("outreach_id"))
     time = read_instant(payload.get("event_time"), "event_time", reading.published)
     fields = read_object(payload.get("attributes"), "attributes")
     if len(fields) != 1:
         raise Refused("unknown_shape", f"attributes holds {len(fields)} fields; it must hold one")
     ((field, value),) = fields.items()
-    arrival_id = arrival_id_of(payload.get("change_id"), f"-{prospect}-{field}", reading.arrival_id)
+    arrival_id = arrival_id_of(payload.get("change_id"), prospect, field, reading.arrival_id)
     segment, origin = payload.get("segment"), payload.get("origin")
     # Not the field but what it was mapped from, so that a mended destination file counts.
     if segment is not None:
@@ -125,8 +130,9 @@ def _read_change(payload: dict[str, Any], reading: RecordContext) -> None:
         )
 
 
-def arrival_id_of(change_id: object, suffix: str, otherwise: str) -> str:
+def arrival_id_of(change_id: object, prospect: int, field: str, otherwise: str) -> str:
     """What `change_id` began with, so that mapping gives the change its old id again."""
-    if type(change_id) is str and change_id.endswith(suffix):
-        return change_id.removesuffix(suffix) or otherwise
-    return otherwise
+    if type(change_id) is not str:
+        return otherwise
+    suffix = f"-{field}" if KEYED in change_id else f"-{prospect}-{field}"
+    return (change_id.removesuffix(suffix) if change_id.endswith(suffix) else "") or otherwise

@@ -11,6 +11,7 @@ import orjson
 from transforms.formats import flat
 from transforms.formats.context import RecordContext
 from transforms.formats.csv_rows import (
+    IDENTITIES,
     Header,
     join_rows,
     read_header,
@@ -158,7 +159,8 @@ def _read_values(text: bytes, arrival_id: str, reading: RecordContext, depth: in
 def _read_table(arrival: bytes, reading: RecordContext) -> bool:
     """Adds the rows of a CSV text; returns False if it is none."""
     head, _, rows = without_separator(arrival.lstrip().removeprefix(_BOM)).partition(b"\n")
-    if not rows or b"outreach_id" not in head.lower():
+    folded = head.lower()
+    if not rows or not any(name.encode() in folded for name in IDENTITIES):
         return False
     head = head.rstrip(b"\r")
     header = read_header(head.decode(errors="replace"))

@@ -3,6 +3,7 @@
     {"outreach_id": 1234, "segment": "5114…", "status": "realized",
      "event_time": "2026-01-02T03:04:05Z", "namespace": "ups", "attributes": {…}}
 
+In place of `outreach_id`, `email` or `external_id` where the destination matches by that.
 `segment` and `status` may both be absent beside `attributes`; `event_time`, `namespace` and
 `attributes` always. Other keys are ignored. Where ``identity.path`` names another place for the id,
 it is looked for there; a source may name the segment of records that do not.
@@ -19,7 +20,6 @@ from transforms.formats.validation import (
     Refused,
     read_instant,
     read_object,
-    read_outreach_id,
     read_segment,
     read_status,
 )
@@ -32,17 +32,21 @@ def matches(record: dict[str, Any]) -> bool:
     """See `Format`."""
     if "segmentMembership" in record or ("segment" not in record and _has_lists(record)):
         return False
-    return "outreach_id" in record or ("segment" in record and "status" in record)
+    if "outreach_id" in record or ("segment" in record and "status" in record):
+        return True
+    return "attributes" in record and ("email" in record or "external_id" in record)
 
 
 def read(record: dict[str, Any], reading: RecordContext) -> None:
     """See `Format`; a bad status costs the membership but not the attributes."""
-    if record.get("outreach_id") is not None and not reading.paths:
-        prospects = [read_outreach_id(record["outreach_id"])]
-    elif "outreach_id" in record and not reading.paths:
-        raise Refused("identity_missing", "outreach_id is empty; put the prospect's id there")
+    key = reading.match
+    if record.get(key) is not None and not reading.paths:
+        prospects = [reading.prospect(record[key])]
+    elif key in record and not reading.paths:
+        raise Refused("identity_missing", f"{key} is empty; put the prospect's id there")
     else:
-        prospects = prospects_in(reading, (record,))
+        about = record.get("attributes")
+        prospects = prospects_in(reading, (record, about) if type(about) is dict else (record,))
     time = read_instant(record.get("event_time"), "event_time", reading.published)
     segment = record.get("segment") or reading.segment
     status = record.get("status") or reading.status

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from transforms.elements import MembershipChange
 from transforms.formats.context import RecordContext
+from transforms.formats.platforms.members import NAMES
 from transforms.formats.validation import (
     Refused,
     read_instant,
     read_object,
-    read_outreach_id,
     read_segment,
     read_status,
 )
@@ -48,13 +48,13 @@ def _read_prospects(record: dict[str, Any], reading: RecordContext) -> list[int]
         raise Refused(
             "identity_missing",
             f"identityMap has no id in the namespace {reading.identity!r}; the namespaces there "
-            f"are: {listed(identities)}. Export the OutreachId in that namespace, or name another "
-            "as identity.namespace in the destination file",
+            f"are: {listed(identities)}. Export the {NAMES[reading.match]} in that namespace, or "
+            "name another as identity.namespace in the destination file",
         )
     prospects: dict[int, None] = {}  # an ordered set: an id that is there twice counts once
     for entry in ids:
         try:
-            prospects[read_outreach_id(entry.get("id") if type(entry) is dict else entry)] = None
+            prospects[reading.prospect(entry.get("id") if type(entry) is dict else entry)] = None
         except Refused as refused:
             reading.refuse(refused, f"identityMap.{reading.identity}")
     return list(prospects)

@@ -40,10 +40,9 @@ def read(record: dict[str, Any], reading: RecordContext) -> None:
     if type(field) is not str or not field:
         raise Refused("unknown_shape", f"field is {shown(field)}; it must be the prospect's field")
     prospect = read_outreach_id(record.get("outreach_id"))
-    suffix = f"-{prospect}-{field}"
     reading.attributes.append(
         AttributeChange(
-            arrival_id_of(record["change_id"], suffix, reading.arrival_id),
+            arrival_id_of(record["change_id"], prospect, field, reading.arrival_id),
             prospect,
             FROM_RECEIPT + field,
             read_value(record.get("value")),

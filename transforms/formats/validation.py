@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from transforms.directory import folded
 from transforms.elements import STATUSES
 from transforms.text import did_you_mean, shown
 from transforms.times import parse_time
@@ -21,6 +22,9 @@ _EXACT_BELOW: Final = 2**53
 _LONGEST_ID: Final = 40
 _ID: Final = re.compile(r"\s*[0-9]+(?:\.0+)?\s*", re.ASCII)
 _LONGEST_STATUS: Final = 40
+_LONGEST_EMAIL: Final = 320
+_LONGEST_EXTERNAL_ID: Final = 255
+_EMAIL: Final = re.compile(r"\s*[^\s@,;]+@[^\s@,;]+\s*")
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on what arrived, not a fault of ours
@@ -58,6 +62,33 @@ def read_outreach_id(value: object) -> int:
         "identity_invalid",
         f"{shown(value)} is not an OutreachId; it must be a positive integer, as a number or a "
         "string of digits",
+    )
+
+
+def read_email(value: object) -> str:
+    """An e-mail address, as `transforms.directory.folded`.
+
+    Raises:
+      Refused: ``identity_invalid``.
+    """
+    if type(value) is str and len(value) <= _LONGEST_EMAIL and _EMAIL.fullmatch(value):
+        return folded(value)
+    raise Refused("identity_invalid", f"{shown(value)} is not an e-mail address")
+
+
+def read_external_id(value: object) -> str:
+    """An id of another system's: text of up to 255 characters, or a whole number.
+
+    Raises:
+      Refused: ``identity_invalid``.
+    """
+    if type(value) is float and value.is_integer() and abs(value) < _EXACT_BELOW:
+        value = int(value)
+    text = str(value) if type(value) is int else value
+    if type(text) is str and 0 < len(text.strip()) <= _LONGEST_EXTERNAL_ID:
+        return text.strip()
+    raise Refused(
+        "identity_invalid", f"{shown(value)} is not an external id; it must be text or a number"
     )
 
 

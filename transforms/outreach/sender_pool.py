@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
@@ -20,7 +21,10 @@ from transforms.outreach.backoff import CircuitBreaker
 from transforms.outreach.client import OutreachClient, Timeouts
 from transforms.outreach.delivery import Delivery, UserProgress
 from transforms.outreach.read_before_write import ReadBeforeWrite
+from transforms.outreach.requester import Requester
 from transforms.outreach.sender import Sender
+
+_Result = TypeVar("_Result")
 
 READY_OUTCOMES = 50
 """So many are handed on at once, at most, however fast they come: whoever commits them must not
@@ -91,6 +95,7 @@ class SenderPool:
       requests: sent by deliveries that have ended.
       throttled: of them, those that were answered 429.
       throttled_seconds: that these deliveries spent with work to send and nothing allowed.
+      asked: the same two counts, of the last `ask` alone.
     """
 
     def __init__(
@@ -109,6 +114,7 @@ class SenderPool:
         self.requests = 0
         self.throttled = 0
         self.throttled_seconds = 0.0
+        self.asked: Mapping[str, int] = {}
 
     def close(self) -> None:
         """Closes the session and the loop."""
@@ -129,6 +135,34 @@ class SenderPool:
         """What a request of a user's met last that met trouble; empty where none has."""
         known = self._known.get(user)
         return known.breaker.last_trouble if known else ""
+
+    def ask(
+        self,
+        access: Access,
+        budget: Budget | Grant,
+        work: Callable[[Requester], Awaitable[_Result]],
+    ) -> _Result:
+        """Has requests made that are no patches, one after the other; blocks until they are.
+
+        Args:
+          access: in whose name.
+          budget: of that user; spent and corrected in place.
+          work: makes them; what it raises is raised.
+        """
+        known = self._context(access)
+        requester = Requester(
+            access.name, self._client, known.credential, budget, known.breaker, self._clock
+        )
+
+        async def working() -> _Result:
+            return await work(requester)
+
+        try:
+            return self._runner.run(working())
+        finally:
+            self.asked = {"requests": requester.requests, "throttled": requester.throttled}
+            self.requests += requester.requests
+            self.throttled += requester.throttled
 
     def deliver(
         self,
@@ -193,16 +227,9 @@ class SenderPool:
     def _sender(
         self, access: Access, budget: Budget | Grant, emit: Callable[[Outcome], None]
     ) -> Sender:
-        name = access.name
-        if name not in self._known:
-            self._known[name] = UserContext(
-                access.auth.credential(name, self._base_url),
-                CircuitBreaker(self._delivery.in_flight),
-                ReadBeforeWrite(),
-            )
-        known = self._known[name]
+        known = self._context(access)
         return Sender(
-            name,
+            access.name,
             self._client,
             known.credential,
             budget,
@@ -212,6 +239,16 @@ class SenderPool:
             breaker=known.breaker,
             reading=known.reading,
         )
+
+    def _context(self, access: Access) -> UserContext:
+        name = access.name
+        if name not in self._known:
+            self._known[name] = UserContext(
+                access.auth.credential(name, self._base_url),
+                CircuitBreaker(self._delivery.in_flight),
+                ReadBeforeWrite(),
+            )
+        return self._known[name]
 
     def _count(self, standing: UserProgress) -> None:
         self.requests += standing.requests

@@ -41,6 +41,7 @@ class Parsed(NamedTuple):
       skewed: changes whose time lay in the future, and counts as that of their arrival.
       records: in these arrivals: elements of a list count each.
       places: of each dead letter, its element's place in its arrival, from 0.
+      keys: of the prospects that are known by one; see `RecordContext.prospect`.
     """
 
     memberships: list[MembershipChange]
@@ -50,6 +51,7 @@ class Parsed(NamedTuple):
     skewed: int = 0
     records: int = 0
     places: Sequence[int] = ()
+    keys: Sequence[str] = ()
 
 
 def parse(
@@ -83,7 +85,9 @@ def parse(
         attributes, more = _not_later(attributes, latest, arrival)
         early = some + more
     letters, places = reading.dead_letters, reading.places
-    return Parsed(memberships, attributes, letters, arrivals, early, reading.records, places)
+    return Parsed(
+        memberships, attributes, letters, arrivals, early, reading.records, places, reading.keys
+    )
 
 
 def _not_later(changes: list[_Timed], latest: int, arrival: int) -> tuple[list[_Timed], int]:
@@ -130,10 +134,17 @@ def _read_rows(block: Block, reading: RecordContext) -> int:
 
 
 class Arrived(NamedTuple):
-    """The changes of one block, which travel together: a million elements would cost more."""
+    """The changes of one block, which travel together: a million elements would cost more.
+
+    Attributes:
+      memberships: of prospects by id, or by minus the place of their key, from 1.
+      attributes: the same.
+      keys: addresses or external ids, each once.
+    """
 
     memberships: Sequence[MembershipChange]
     attributes: Sequence[AttributeChange]
+    keys: Sequence[str] = ()
 
 
 register(Arrived)
@@ -232,6 +243,6 @@ class ParseDoFn(beam.DoFn):
                 block.line,
             )
         if parsed.memberships or parsed.attributes:
-            yield Arrived(parsed.memberships, parsed.attributes)
+            yield Arrived(parsed.memberships, parsed.attributes, parsed.keys)
         for letter in parsed.dead_letters:
             yield TaggedOutput("dead_letters", letter)

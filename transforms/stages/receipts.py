@@ -39,7 +39,7 @@ def receipts(outcome: Outcome) -> list[bytes]:
             segment = segments[change.segment] = _json(change.segment)
         time = "null" if change.event_time is None else f'"{format_time(change.event_time)}"'
         written.append(
-            f'{{"change_id":{_json(change.change_id)},"outreach_id":{change.outreach_id},'
+            f'{{"change_id":{_json(change.change_id)},"outreach_id":{change.outreach_id or "null"},'
             f'"segment":{segment},"field":"{change.field}","value":{change.value},'
             f'"event_time":{time},{end}'.encode()
         )
@@ -70,6 +70,7 @@ def receipt_line(receipt: Receipt) -> bytes:
     return orjson.dumps(
         {
             **receipt._asdict(),
+            "outreach_id": receipt.outreach_id or None,
             "value": orjson.Fragment(receipt.value),
             "event_time": None if time is None else format_time(time),
             "recorded_at": format_time(receipt.recorded_at),
@@ -90,17 +91,18 @@ def dead_letters(outcome: Outcome) -> Iterator[DeadLetter]:
             stage="deliver",
             reason=outcome.reason or outcome.outcome,
             detail=outcome.detail or "",
-            payload=orjson.dumps(_patch_of(change)).decode(),
+            payload=orjson.dumps(_patch_of(change, outcome)).decode(),
             source=change.change_id,
             http_status=outcome.http_status,
             recorded_at=outcome.recorded_at,
         )
 
 
-def _patch_of(change: Change) -> dict[str, Any]:
+def _patch_of(change: Change, outcome: Outcome) -> dict[str, Any]:
     # Beside the patch, what it was mapped from: a mended destination file maps it anew.
+    whose = {outcome.match: outcome.key} if outcome.key else {"outreach_id": change.outreach_id}
     return {
-        "outreach_id": change.outreach_id,
+        **whose,
         "attributes": {change.field: orjson.Fragment(change.value)},
         "segment": change.segment,
         "namespace": change.namespace,

@@ -42,7 +42,7 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
         "per_seconds": 3600,
         "reserve": 500,
     }
-    assert destination.identity.namespace == "Oid"
+    assert destination.identity.of_profiles == "Oid"
     assert destination.delivery.model_dump() == {
         "hold_seconds": 5,
         "in_flight": 16,

@@ -325,7 +325,9 @@ def test_the_stage_puts_out_the_changes_of_a_block_together_and_counts() -> None
             pipeline | beam.Create(blocks) | Parse("Oid", SOURCES, clock=lambda: 2.5, skew=2**60)
         )
         expected = parse(blocks[0], "Oid", SOURCES, 0)
-        assert_that(parsed.arrived, equal_to([Arrived(expected.memberships, [])]), label="arrived")
+        assert_that(
+            parsed.arrived, equal_to([Arrived(expected.memberships, [], [])]), label="arrived"
+        )
         assert_that(
             parsed.dead_letters | beam.Map(lambda it: (it.source, it.reason, it.recorded_at)),
             equal_to([(place, "not_json", 2_500_000) for place in ("a:2", "c:1", "c:2")]),

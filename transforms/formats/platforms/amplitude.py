@@ -9,13 +9,19 @@ from __future__ import annotations
 from typing import Any, Final
 
 from transforms.formats.context import RecordContext
-from transforms.formats.platforms.members import add_listed, boolean, read_list, segment_in
+from transforms.formats.platforms.members import (
+    IdPaths,
+    add_listed,
+    boolean,
+    read_list,
+    segment_in,
+)
 from transforms.formats.validation import Refused, read_instant
 from transforms.text import shown
 
 SHAPE: Final = "an Amplitude cohort (cohort_id, in_cohort, users)"
 
-_ID_PATHS: Final = ("user_properties.outreach_id", "user_properties.outreachId", "user_id")
+_ID_PATHS: Final = IdPaths(within=("user_properties",), own=("user_id",))
 
 
 def matches(record: dict[str, Any]) -> bool:

@@ -3,48 +3,83 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
+from transforms.directory import BY_EMAIL, BY_EXTERNAL_ID, BY_ID
 from transforms.elements import MembershipChange
 from transforms.formats.attribute_paths import ABSENT, find
 from transforms.formats.context import RecordContext
-from transforms.formats.validation import Refused, read_outreach_id, read_segment
+from transforms.formats.validation import Refused, read_segment
 from transforms.text import listed, shown
 
 ENTERED: Final = "realized"
 STAYED: Final = "existing"
 LEFT: Final = "exited"
 
-ID_KEYS: Final = ("outreach_id", "outreachId", "Oid")
-"""Where the OutreachId is looked for in every format, unless ``identity.path`` says otherwise."""
+KEYS: Final = {
+    BY_ID: ("outreach_id", "outreachId", "Oid"),
+    BY_EMAIL: ("email", "emailAddress", "email_address", "$email", "emails"),
+    BY_EXTERNAL_ID: ("external_id", "externalId"),
+}
+"""Where a prospect is looked for in every format, unless ``identity.path`` says otherwise."""
+
+NAMES: Final = {BY_ID: "OutreachId", BY_EMAIL: "e-mail address", BY_EXTERNAL_ID: "external id"}
+"""What a record names a prospect by, for people."""
 
 _BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
 _NOTHING: Final[tuple[object, ...]] = (ABSENT, None, "", [])
 
 
+class IdPaths(NamedTuple):
+    """Where a format has whom its records are about, where nothing else is said.
+
+    Attributes:
+      within: paths of objects in which the keys of `KEYS` may be, besides the record itself.
+      own: paths of ids that the platform knows people by.
+    """
+
+    within: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+
+
+NOWHERE: Final = IdPaths()
+"""Nothing of a format's own."""
+
+
+@lru_cache(maxsize=64)
+def _paths(match: str, where: IdPaths) -> tuple[str, ...]:
+    keys = KEYS[match]
+    nested = tuple(f"{place}.{key}" for place in where.within for key in keys)
+    return (*keys, *nested, *(() if match == BY_EMAIL else where.own))
+
+
 def prospects_in(
-    reading: RecordContext, places: Sequence[dict[str, Any]], otherwise: Sequence[str] = ()
+    reading: RecordContext, places: Sequence[dict[str, Any]], where: IdPaths = NOWHERE
 ) -> list[int]:
-    """The OutreachIds that a record names: what the first path holds that holds something.
+    """The prospects that a record names: what the first path holds that holds something.
 
     Args:
       reading: with the paths that its source or the destination names, if they name any.
       places: the objects in which to look, in order.
-      otherwise: paths of the format's own, where none are named.
+      where: the format's own places, where none are named.
+
+    Returns:
+      Their OutreachIds, or what stands for their keys (`RecordContext.prospect`).
 
     Raises:
       Refused: ``identity_missing`` or ``identity_invalid``.
     """
-    paths = reading.paths or (*ID_KEYS, *otherwise)
+    paths = reading.paths or _paths(reading.match, where)
     for path in paths:
         value = find(path, tuple(path.split(".")), places)
         if value not in _NOTHING:
             ids = value if type(value) is list else [value]
-            return list(dict.fromkeys(read_outreach_id(each) for each in ids))
+            return list(dict.fromkeys(reading.prospect(each) for each in ids))
     raise Refused(
         "identity_missing",
-        f"no OutreachId at {listed(paths)}; name its place as identity.path in the destination"
-        " file, for all or for this source",
+        f"no {NAMES[reading.match]} at {listed(paths)}; name its place as identity.path in the"
+        " destination file, for all or for this source",
     )
 
 
@@ -103,7 +138,7 @@ def add_listed(
     left: Iterable[object],
     segment: str,
     time: int | None,
-    otherwise: Sequence[str] = (),
+    where: IdPaths = NOWHERE,
 ) -> None:
     """Adds the people of two lists, each once; who stands in both is a contradiction.
 
@@ -113,21 +148,24 @@ def add_listed(
       left: people who are not.
       segment: the audience.
       time: of all of them.
-      otherwise: as of `prospects_in`.
+      where: as of `prospects_in`.
     """
     found: dict[str, dict[int, object]] = {ENTERED: {}, LEFT: {}}
     for status, people in ((ENTERED, entered), (LEFT, left)):
         for place, person in enumerate(people):
-            member = person if type(person) is dict else {ID_KEYS[0]: person}
+            member = person if type(person) is dict else {KEYS[reading.match][0]: person}
             try:
-                for prospect in prospects_in(reading, (member,), otherwise):
+                for prospect in prospects_in(reading, (member,), where):
                     found[status].setdefault(prospect, member)
             except Refused as refused:
                 reading.refuse(refused, f"person {place + 1} of those who are {status}")
     both = found[ENTERED].keys() & found[LEFT].keys()
     for prospect in sorted(both):
         reading.refuse(
-            Refused("contradictory", f"prospect {prospect} both enters and leaves {shown(segment)}")
+            Refused(
+                "contradictory",
+                f"prospect {reading.name_of(prospect)} both enters and leaves {shown(segment)}",
+            )
         )
     for status, members in found.items():
         rest = {each: member for each, member in members.items() if each not in both}

@@ -14,14 +14,22 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from transforms.formats.context import RecordContext
-from transforms.formats.platforms.members import add_listed, prospects_in, read_list, segment_in
+from transforms.formats.platforms.members import (
+    IdPaths,
+    add_listed,
+    prospects_in,
+    read_list,
+    segment_in,
+)
 from transforms.formats.validation import Refused, read_object
 from transforms.text import did_you_mean, shown
 
 SHAPE: Final = "a Mixpanel cohort (action, parameters.members)"
 ACTIONS: Final = ("members", "add_members", "remove_members")
 
-_ID_PATHS: Final = ("mixpanel_distinct_id", "$distinct_id", "distinct_id", "$user_id", "user_id")
+_ID_PATHS: Final = IdPaths(
+    own=("mixpanel_distinct_id", "$distinct_id", "distinct_id", "$user_id", "user_id")
+)
 
 
 class RefreshPage(NamedTuple):

@@ -16,6 +16,7 @@ from transforms.formats.context import RecordContext
 from transforms.formats.platforms.members import (
     ENTERED,
     LEFT,
+    IdPaths,
     add_memberships,
     prospects_in,
     read_list,
@@ -30,7 +31,7 @@ _CHANGES: Final = "audience_membership_change_request"
 _TYPES: Final = (_CHANGES, "audience_subscription_request")
 _ACTIONS: Final = {"add": ENTERED, "delete": LEFT, "remove": LEFT}
 _UPDATE: Final = "attribute_update"
-_ID_PATHS: Final = ("customer", "customerid", "customer_id", "partner_id")
+_ID_PATHS: Final = IdPaths(own=("customer", "customerid", "customer_id", "partner_id"))
 
 
 def matches(record: dict[str, Any]) -> bool:

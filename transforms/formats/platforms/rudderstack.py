@@ -17,6 +17,7 @@ from transforms.formats.platforms.members import (
     ENTERED,
     LEFT,
     STAYED,
+    IdPaths,
     add_listed,
     add_memberships,
     prospects_in,
@@ -29,14 +30,7 @@ from transforms.text import did_you_mean, shown
 SHAPE: Final = "a RudderStack event (type audiencelist or record)"
 
 _ACTIONS: Final = {"insert": ENTERED, "update": STAYED, "delete": LEFT}
-_ID_PATHS: Final = (
-    "identifiers.outreach_id",
-    "identifiers.outreachId",
-    "fields.outreach_id",
-    "fields.outreachId",
-    "userId",
-    "externalId",
-)
+_ID_PATHS: Final = IdPaths(within=("identifiers", "fields"), own=("userId", "externalId"))
 _AUDIENCE_KEYS: Final = ("audienceId", "audience_id", "listId", "audienceName", "segment")
 
 

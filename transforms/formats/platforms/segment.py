@@ -17,6 +17,7 @@ from transforms.formats.context import RecordContext
 from transforms.formats.platforms.members import (
     ENTERED,
     LEFT,
+    IdPaths,
     add_memberships,
     boolean,
     prospects_in,
@@ -28,12 +29,7 @@ from transforms.text import listed, shown
 SHAPE: Final = "a Segment event (type, context.personas)"
 
 _EVENTS: Final = {"audience entered": ENTERED, "audience exited": LEFT}
-_ID_PATHS: Final = (
-    "context.traits.outreach_id",
-    "traits.outreach_id",
-    "properties.outreach_id",
-    "userId",
-)
+_ID_PATHS: Final = IdPaths(within=("context.traits", "traits", "properties"), own=("userId",))
 
 
 def matches(record: dict[str, Any]) -> bool:

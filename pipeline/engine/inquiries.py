@@ -1,0 +1,81 @@
+"""Requests that are no patches: in the name of whichever user can afford them best."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from pipeline.engine.user_schedule import UserSchedule
+from pipeline.ledger import history
+from pipeline.ledger.store import transaction
+from transforms.clock import micros
+from transforms.errors import CredentialError
+from transforms.outreach.requester import NotNow, Requester
+from transforms.outreach.sender_pool import SenderPool
+
+_Result = TypeVar("_Result")
+
+
+class Inquiries:
+    """Asks Outreach within the users' budgets, which the ledger keeps.
+
+    Args:
+      ledger: a connection, used by one thread at a time.
+      pool: with the connections to Outreach.
+      schedules: the users.
+      clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        ledger: sqlite3.Connection,
+        pool: SenderPool,
+        schedules: Sequence[UserSchedule],
+        clock: Callable[[], float],
+    ) -> None:
+        self._ledger = ledger
+        self._pool = pool
+        self._schedules = schedules
+        self._clock = clock
+
+    def run(self, requests: int, work: Callable[[Requester], Awaitable[_Result]]) -> _Result:
+        """Has requests made, one after the other.
+
+        Args:
+          requests: that the work will take, about; they are debited a few at a time.
+          work: makes them; what it raises is raised.
+
+        Raises:
+          NotNow: no user can ask at present.
+          CredentialError: none can before a person mends something.
+        """
+        now = self._clock()
+        able = [
+            (each.affordable(now), each)
+            for each in self._schedules
+            if self._pool.held_until(each.name) <= now
+        ]
+        most, schedule = max(able, key=lambda pair: pair[0], default=(0, None))
+        if schedule is None or not most:
+            raise NotNow("budget")
+        grant = schedule.grant(requests)
+        problem: CredentialError | None = None
+        try:
+            return self._pool.ask(schedule.access, grant, work)
+        except CredentialError as mend:
+            problem = mend
+            raise
+        finally:
+            grant.close()
+            schedule.asked(None if problem is None else str(problem), self._clock())
+            with transaction(self._ledger, durable=True):
+                schedule.save(micros(self._clock()))
+                history.add_totals(self._ledger, self._pool.asked)
+
+    def next_at(self) -> float:
+        """When a user can ask again, in seconds since the epoch."""
+        now = self._clock()
+        return min(
+            max(each.next_at(now), self._pool.held_until(each.name)) for each in self._schedules
+        )

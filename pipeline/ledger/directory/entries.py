@@ -1,0 +1,215 @@
+"""The directory's entries: prospects by id, by address, by external id."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import orjson
+
+from pipeline.ledger.store import BUSY_SECONDS, chunks, marks
+from transforms.directory import BY_EMAIL, DirectoryEntry, digest_of
+
+_AT_ONCE = 10_000
+
+
+def store(
+    connection: sqlite3.Connection,
+    entries: Sequence[DirectoryEntry],
+    read_at: int,
+    *,
+    hashed: bool = False,
+) -> int:
+    """Puts entries into the directory, within the caller's transaction; returns how many changed.
+
+    Args:
+      connection: to the ledger.
+      entries: as Outreach answered them.
+      read_at: when it was asked, in microseconds since the epoch.
+      hashed: whether addresses are kept as digests.
+    """
+    if hashed:
+        entries = [
+            each._replace(emails=[digest_of(address) for address in each.emails])
+            for each in entries
+        ]
+    before = {
+        each.outreach_id: each for each in by_id(connection, [e.outreach_id for e in entries])
+    }
+    changed = [
+        each
+        for each in entries
+        if (known := before.get(each.outreach_id)) is None
+        or each._replace(emails=sorted(each.emails)) != known
+    ]
+    connection.executemany(
+        "INSERT INTO directory (outreach_id, external_id, updated_at, read_at, fields)"
+        " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (outreach_id) DO UPDATE SET external_id = ?2,"
+        " updated_at = ?3, read_at = ?4, fields = ?5",
+        (
+            (each.outreach_id, each.external_id, each.updated_at, read_at, each.fields)
+            for each in entries
+        ),
+    )
+    moved = [
+        each
+        for each in changed
+        if sorted(each.emails) != (known.emails if (known := before.get(each.outreach_id)) else [])
+    ]
+    connection.executemany(
+        "DELETE FROM addresses WHERE outreach_id = ?",
+        ((each.outreach_id,) for each in moved if each.outreach_id in before),
+    )
+    connection.executemany(
+        "INSERT OR IGNORE INTO addresses (address, outreach_id) VALUES (?, ?)",
+        ((address, each.outreach_id) for each in moved for address in each.emails),
+    )
+    return len(changed)
+
+
+def remove(connection: sqlite3.Connection, prospects: Iterable[int]) -> None:
+    """Takes prospects out of the directory, within the caller's transaction."""
+    gone = [(outreach_id,) for outreach_id in prospects]
+    connection.executemany("DELETE FROM addresses WHERE outreach_id = ?", gone)
+    connection.executemany("DELETE FROM directory WHERE outreach_id = ?", gone)
+
+
+def correct(connection: sqlite3.Connection, held: Iterable[tuple[int, str, str]]) -> None:
+    """Notes what fields hold by an answer to one of our own writes, in a caller's transaction.
+
+    Args:
+      connection: to the ledger.
+      held: prospect, field, and its value as JSON text.
+    """
+    connection.executemany(
+        "UPDATE directory SET fields = json_patch(fields, ?2) WHERE outreach_id = ?1",
+        ((prospect, f'{{"{field}":{value}}}') for prospect, field, value in held),
+    )
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """How many prospects are in the directory."""
+    (found,) = connection.execute("SELECT count(*) FROM directory").fetchone()
+    return int(found)
+
+
+def by_id(connection: sqlite3.Connection, prospects: Sequence[int]) -> Iterator[DirectoryEntry]:
+    """The entries of prospects; those that are not in it are passed over. Addresses are sorted."""
+    for some in chunks(prospects):
+        addresses: dict[int, list[str]] = {}
+        for outreach_id, address in connection.execute(
+            f"SELECT outreach_id, address FROM addresses WHERE outreach_id IN ({marks(some)})"
+            " ORDER BY address",
+            some,
+        ):
+            addresses.setdefault(outreach_id, []).append(address)
+        for outreach_id, external_id, updated_at, fields in connection.execute(
+            "SELECT outreach_id, external_id, updated_at, fields FROM directory"
+            f" WHERE outreach_id IN ({marks(some)})",
+            some,
+        ):
+            emails = addresses.get(outreach_id, [])
+            yield DirectoryEntry(outreach_id, emails, external_id, updated_at, fields)
+
+
+def every(connection: sqlite3.Connection) -> Iterator[DirectoryEntry]:
+    """All entries, in the order of ids."""
+    last = 0
+    while True:
+        ids = [
+            row[0]
+            for row in connection.execute(
+                "SELECT outreach_id FROM directory WHERE outreach_id > ? ORDER BY 1 LIMIT ?",
+                (last, _AT_ONCE),
+            )
+        ]
+        if not ids:
+            return
+        yield from sorted(by_id(connection, ids))
+        last = ids[-1]
+
+
+def find(
+    connection: sqlite3.Connection, match: str, keys: Sequence[str], *, hashed: bool = False
+) -> dict[str, list[int]]:
+    """The OutreachIds of each key that any prospect has.
+
+    Args:
+      connection: to the ledger.
+      match: ``email`` or ``external_id``.
+      keys: addresses, as `transforms.directory.folded`, or external ids.
+      hashed: whether addresses are kept as digests.
+    """
+    by_email = match == BY_EMAIL
+    kept = {digest_of(key): key for key in keys} if by_email and hashed else None
+    asked = list(keys) if kept is None else list(kept)
+    table, column = ("addresses", "address") if by_email else ("directory", "external_id")
+    found: dict[str, list[int]] = {}
+    for start in range(0, len(asked), _AT_ONCE):
+        some = asked[start : start + _AT_ONCE]
+        for key, outreach_id in connection.execute(
+            f"SELECT {column}, outreach_id FROM {table} WHERE {column} IN ({marks(some)})"
+            " ORDER BY outreach_id",
+            some,
+        ):
+            found.setdefault(key if kept is None else kept[key], []).append(outreach_id)
+    return found
+
+
+def fields_of(
+    connection: sqlite3.Connection, prospects: Sequence[int]
+) -> dict[int, tuple[dict[str, object], int]]:
+    """What the mapped fields of prospects hold, and when that was read; others are absent."""
+    found: dict[int, tuple[dict[str, object], int]] = {}
+    for some in chunks(prospects):
+        for outreach_id, fields, read_at in connection.execute(
+            "SELECT outreach_id, fields, read_at FROM directory"
+            f" WHERE outreach_id IN ({marks(some)})",
+            some,
+        ):
+            found[outreach_id] = (orjson.loads(fields), read_at)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLookup:
+    """Finds prospects in a ledger's directory; a `transforms.directory.LookupSource`.
+
+    Attributes:
+      path: of the ledger.
+      match: by what they are known.
+      hashed: whether addresses are kept as digests.
+    """
+
+    path: str
+    match: str
+    hashed: bool = False
+
+    def open(self) -> OpenLookup:
+        """The look-up, by a connection of its own that only reads."""
+        connection = sqlite3.connect(
+            f"file:{quote(self.path)}?mode=ro",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        return OpenLookup(connection, self)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLookup:
+    """See `LedgerLookup`."""
+
+    connection: sqlite3.Connection
+    source: LedgerLookup
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Sequence[int]]:
+        """See `transforms.directory.Lookup`."""
+        return find(self.connection, self.source.match, keys, hashed=self.source.hashed)
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self.connection.close()

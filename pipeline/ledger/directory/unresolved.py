@@ -1,0 +1,132 @@
+"""Changes that wait for their prospect to be found by its address or external id."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pipeline.ledger.store import marks
+from transforms.elements import Change
+from transforms.stages.resolve import Unresolved
+
+_COLUMNS = (
+    "change_id",
+    "field",
+    "value",
+    "segment",
+    "namespace",
+    "origin",
+    "event_time",
+    "sequence",
+    "retry",
+)
+_AT_ONCE = 10_000
+
+
+class WaitingKey(NamedTuple):
+    """A key that changes wait for.
+
+    Attributes:
+      key: an address or an external id.
+      received_at: when the last of its changes came, in microseconds since the epoch.
+      looked_at: when it was last asked for; None for never.
+    """
+
+    key: str
+    received_at: int
+    looked_at: int | None
+
+
+class WaitingChange(NamedTuple):
+    """A change that waits for its prospect.
+
+    Attributes:
+      row: its place.
+      key: of its prospect.
+      lane: that it came in.
+      gone: the prospect that the key was known for before, which is no more; None for none.
+      change: with 0 for its OutreachId.
+    """
+
+    row: int
+    key: str
+    lane: int
+    gone: int | None
+    change: Change
+
+
+def put(
+    connection: sqlite3.Connection,
+    unresolved: Iterable[Unresolved],
+    lane: int,
+    now: int,
+    gone: int | None = None,
+) -> None:
+    """Has changes wait, within the caller's transaction.
+
+    Args:
+      connection: to the ledger.
+      unresolved: by key.
+      lane: that they came in.
+      now: microseconds since the epoch.
+      gone: the prospect that was found before and is no more.
+    """
+    connection.executemany(
+        f"INSERT INTO unresolved (key, lane, received_at, gone, {', '.join(_COLUMNS)})"
+        f" VALUES ({marks((*'abcd', *_COLUMNS))})",
+        (
+            (each.key, lane, now, gone, *(getattr(change, name) for name in _COLUMNS))
+            for each in unresolved
+            for change in each.changes
+        ),
+    )
+
+
+def count(connection: sqlite3.Connection) -> int:
+    """Changes that wait for their prospect."""
+    (found,) = connection.execute("SELECT count(*) FROM unresolved").fetchone()
+    return int(found)
+
+
+def keys(connection: sqlite3.Connection, after: str = "") -> list[WaitingKey]:
+    """Keys that changes wait for, some at a time, in their order."""
+    return [
+        WaitingKey(*row)
+        for row in connection.execute(
+            "SELECT key, max(received_at), max(looked_at) FROM unresolved WHERE key > ?"
+            " GROUP BY key ORDER BY key LIMIT ?",
+            (after, _AT_ONCE),
+        )
+    ]
+
+
+def looked(connection: sqlite3.Connection, some: Sequence[str], now: int) -> None:
+    """Notes that keys were asked for, within the caller's transaction."""
+    connection.executemany(
+        "UPDATE unresolved SET looked_at = ? WHERE key = ?", ((now, key) for key in some)
+    )
+
+
+def take(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingChange]:
+    """The changes of some keys; they wait no longer, within the caller's transaction."""
+    found: list[WaitingChange] = []
+    for start in range(0, len(some), _AT_ONCE):
+        part = some[start : start + _AT_ONCE]
+        for row, key, lane, gone, *rest in connection.execute(
+            f"SELECT id, key, lane, gone, {', '.join(_COLUMNS)} FROM unresolved"
+            f" WHERE key IN ({marks(part)}) ORDER BY id",
+            part,
+        ):
+            values = dict(zip(_COLUMNS, rest, strict=True))
+            values["retry"] = bool(values["retry"])
+            found.append(
+                WaitingChange(row, key, lane, gone, Change(outreach_id=0, user="", **values))
+            )
+    connection.executemany("DELETE FROM unresolved WHERE id = ?", ((each.row,) for each in found))
+    return found
+
+
+def forget_keys(connection: sqlite3.Connection, some: Sequence[str]) -> int:
+    """Removes what waits for some keys, within the caller's transaction; how many changes."""
+    return len(take(connection, some))

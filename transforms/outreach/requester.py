@@ -1,0 +1,172 @@
+"""Requests besides the sender's: one after the other, in one user's name, within its budget.
+
+Reading the org, looking people up and bulk actions ask this way. What an answer means for the
+budget, the token and the server's state is learnt as the sender learns it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from transforms.budget.budget import Budget
+from transforms.budget.grant import Grant
+from transforms.errors import Trouble
+from transforms.outreach.auth.access_token import AccessToken
+from transforms.outreach.auth.credentials import Credential
+from transforms.outreach.backoff import CircuitBreaker
+from transforms.outreach.client import OutreachClient, Reply
+from transforms.outreach.proof import classify_read
+from transforms.outreach.responses import Classification, Fate, read_limits, without
+
+Judge = Callable[[Reply, float], Classification]
+_LATER = (Fate.THROTTLED, Fate.MAINTENANCE, Fate.TROUBLE)
+
+
+class NotNow(Exception):  # noqa: N818 - it passes
+    """Nothing can be asked at present: the budget is spent, or the server is unwell.
+
+    Attributes:
+      why: for people.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class Answer(NamedTuple):
+    """What was answered.
+
+    Attributes:
+      verdict: its fate; `Fate.ACCEPTED`, or a refusal for good.
+      body: as it came.
+      headers: found in any case.
+    """
+
+    verdict: Classification
+    reply: Reply
+
+
+class Requester:
+    """Asks in one user's name.
+
+    Args:
+      user: the user's name, for messages.
+      client: with the connections.
+      credential: of this user.
+      budget: of this user; spent and corrected here.
+      breaker: what earlier requests of this user learnt of the server; changed here.
+      clock: seconds since the epoch.
+
+    Attributes:
+      requests: sent.
+      throttled: of them, those that were answered 429.
+    """
+
+    def __init__(
+        self,
+        user: str,
+        client: OutreachClient,
+        credential: Credential,
+        budget: Budget | Grant,
+        breaker: CircuitBreaker,
+        clock: Callable[[], float],
+    ) -> None:
+        self.user = user
+        self.most_ids = client.most_ids
+        self._client = client
+        self._access_token = AccessToken(user, credential)
+        self._budget = budget
+        self._breaker = breaker
+        self._clock = clock
+        self.requests = 0
+        self.throttled = 0
+
+    async def ask(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        judge: Judge = classify_read,
+    ) -> Answer:
+        """Sends a request, and once more with another token where the first is refused.
+
+        Args:
+          path: of the API, with its query, percent-encoded.
+          method: of HTTP.
+          body: a JSON:API document.
+          judge: decides the answer's fate.
+
+        Raises:
+          NotNow: there is no budget left, or the answer says to come later.
+          CredentialError: a person has to mend something.
+        """
+        while True:
+            now = self._clock()
+            if self._breaker.held_until > now:
+                raise NotNow(self._breaker.held_for)
+            token = await self._token(now)
+            granted, _ = self._budget.take(1, self._clock())
+            if not granted:
+                raise NotNow("budget")
+            answer = await self._send(method, path, token, body, judge)
+            verdict = answer.verdict
+            if verdict.fate is Fate.UNAUTHENTICATED:
+                continue  # The token's second refusal is an error of its credential.
+            if verdict.fate in _LATER:
+                raise NotNow(verdict.detail)
+            if verdict.fate is Fate.PAUSE:
+                raise verdict.problem_of(self.user)
+            return answer
+
+    async def _token(self, now: float) -> str:
+        try:
+            return await self._access_token.show(now)
+        except Trouble as trouble:
+            self._breaker.refrain(str(trouble), now)
+            raise NotNow(str(trouble)) from None
+
+    async def _send(
+        self, method: str, path: str, token: str, body: bytes | None, judge: Judge
+    ) -> Answer:
+        answers = self._budget.answers
+        self.requests += 1
+        try:
+            reply = await self._client.request(method, path, token, body)
+        except Trouble as trouble:
+            if trouble.sent:
+                self._budget.unanswered(self._clock())
+            else:
+                self._budget.give_back()
+                self.requests -= 1
+            self._breaker.meet(str(trouble), self._clock())
+            raise NotNow(str(trouble)) from None
+        except BaseException:
+            self._budget.unanswered(self._clock())
+            raise
+        now = self._clock()
+        self._budget.learn(read_limits(reply.headers), now, answers_when_sent=answers)
+        verdict = without(judge(reply, now), token)
+        await self._heed(verdict, token, now)
+        return Answer(verdict, reply)
+
+    async def _heed(self, verdict: Classification, token: str, now: float) -> None:
+        match verdict.fate:
+            case Fate.THROTTLED:
+                self.throttled += 1
+                self._budget.exhausted(verdict.retry_at or now, now)
+            case Fate.MAINTENANCE:
+                self._breaker.refrain(verdict.detail, now, verdict.retry_at)
+            case Fate.TROUBLE:
+                self._breaker.meet(verdict.detail, now, verdict.retry_at)
+            case Fate.UNAUTHENTICATED:
+                try:
+                    await self._access_token.refused(token, verdict.detail, now)
+                except Trouble as trouble:
+                    self._breaker.refrain(str(trouble), now)
+                    raise NotNow(str(trouble)) from None
+            case _:
+                self._breaker.restore()
+                self._access_token.accepted(token)

@@ -1,0 +1,288 @@
+"""Resolve: from addresses and external ids to OutreachIds, by a directory of the prospects.
+
+It stands between parse and map, and only where the plan matches by something else than the
+OutreachId; behind it there are OutreachIds alone. The directory is looked up where there is one
+beside the job, such as a ledger's, or is a side input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, NamedTuple, TypeVar
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.pvalue import AsDict, PCollection, TaggedOutput
+from apache_beam.typehints import with_input_types
+
+from transforms.clock import micros, steady
+from transforms.coders import register
+from transforms.directory import DirectoryEntry, Lookup, LookupSource, digest_of, keys_of
+from transforms.elements import (
+    KEYED,
+    REJECTED,
+    AttributeChange,
+    Change,
+    MembershipChange,
+    Outcome,
+)
+from transforms.mapping import Mapping as PlanMapping
+from transforms.plan import Plan
+from transforms.stages.parse import Arrived
+
+PROSPECT_UNKNOWN = "prospect_unknown"
+IDENTITY_AMBIGUOUS = "identity_ambiguous"
+
+_DIGEST_BYTES = 6
+_Change = TypeVar("_Change", MembershipChange, AttributeChange)
+
+
+class Unresolved(NamedTuple):
+    """Changes of one key of which no prospect is known, or several.
+
+    Attributes:
+      key: an address or an external id.
+      changes: mapped, with 0 for the OutreachId.
+      prospects: how many have the key; 0 or more than 1.
+    """
+
+    key: str
+    changes: Sequence[Change]
+    prospects: int
+
+
+register(Unresolved)
+
+
+class Resolution(NamedTuple):
+    """What a block comes to.
+
+    Attributes:
+      arrived: of prospects whose ids are known; of others only what is not mapped anyway.
+      unresolved: the rest.
+    """
+
+    arrived: Arrived
+    unresolved: list[Unresolved]
+
+
+def resolve(
+    arrived: Arrived, found: Mapping[str, Sequence[int]], mapping: PlanMapping
+) -> Resolution:
+    """Puts an OutreachId in place of each key that exactly one prospect has.
+
+    Args:
+      arrived: with its keys.
+      found: the OutreachIds of each key, where there are any.
+      mapping: of the plan.
+    """
+    ids = [found.get(key, ()) for key in arrived.keys]
+    marks = [KEYED + digest_key(key) for key in arrived.keys]
+    memberships: list[MembershipChange] = []
+    attributes: list[AttributeChange] = []
+    waiting: dict[int, tuple[list[MembershipChange], list[AttributeChange]]] = {}
+
+    def placed(change: _Change) -> _Change:
+        place = -change.outreach_id - 1
+        if place < 0:
+            return change
+        named = ids[place]
+        arrival = change.arrival_id
+        if KEYED not in arrival:
+            arrival += marks[place]
+        known = named[0] if len(named) == 1 else 0
+        return change._replace(arrival_id=arrival, outreach_id=known)
+
+    for membership in arrived.memberships:
+        change = placed(membership)
+        is_mapped = mapping.audience(change.namespace, change.segment) is not None
+        if change.outreach_id or not is_mapped:
+            memberships.append(change)
+        else:
+            waiting.setdefault(membership.outreach_id, ([], []))[0].append(change)
+    for attribute in arrived.attributes:
+        other = placed(attribute)
+        if other.outreach_id:
+            attributes.append(other)
+        else:
+            waiting.setdefault(attribute.outreach_id, ([], []))[1].append(other)
+    unresolved: list[Unresolved] = []
+    for prospect, (some, others) in waiting.items():
+        place = -prospect - 1
+        mapped = mapping.map(some, others)
+        # A value that fits no field is refused behind this, whosoever it is.
+        misfits = {misfit.change.origin for misfit in mapped.misfits}
+        attributes += [each for each in others if each.source in misfits]
+        changes = [each for each in mapped.changes if each.origin not in misfits or each.segment]
+        if changes:
+            unresolved.append(Unresolved(arrived.keys[place], changes, len(ids[place])))
+    return Resolution(Arrived(memberships, attributes), unresolved)
+
+
+def digest_key(key: str) -> str:
+    """What stands for a key in the ids of its changes."""
+    return blake2b(key.encode(), digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def refused(unresolved: Unresolved, match: str, now: int) -> Outcome:
+    """What becomes of changes whose prospect is not to be found."""
+    what = match.replace("_", " ")
+    if unresolved.prospects:
+        return Outcome(
+            REJECTED,
+            unresolved.changes,
+            now,
+            reason=IDENTITY_AMBIGUOUS,
+            detail=f"{unresolved.prospects} prospects have this {what}; merge them in Outreach, and"
+            " replay this",
+            key=unresolved.key,
+            match=match,
+        )
+    return Outcome(
+        REJECTED,
+        unresolved.changes,
+        now,
+        reason=PROSPECT_UNKNOWN,
+        detail=f"Outreach has no prospect with this {what}, or none that the user may see; replay"
+        " this once there is one",
+        key=unresolved.key,
+        match=match,
+    )
+
+
+class ResolveResult(NamedTuple):
+    """Outputs of `Resolve`.
+
+    Attributes:
+      arrived: PCollection[Arrived], of OutreachIds alone.
+      unresolved: PCollection[Unresolved].
+    """
+
+    arrived: PCollection[Arrived]
+    unresolved: PCollection[Unresolved]
+
+
+@with_input_types(Arrived)
+@dataclass
+class Resolve(beam.PTransform):
+    """Puts OutreachIds in place of keys; see `resolve`.
+
+    Attributes:
+      plan: with what it matches by.
+      lookup: where prospects are found; None for `entries`.
+      entries: PCollection[DirectoryEntry], bounded, as a side input.
+    """
+
+    plan: Plan
+    lookup: LookupSource | None = None
+    entries: PCollection[DirectoryEntry] | None = None
+
+    def expand(self, arrived: PCollection[Arrived]) -> ResolveResult:
+        """PCollection[Arrived] to `ResolveResult`."""
+        if self.lookup is not None:
+            step = beam.ParDo(ResolveDoFn(self.plan, self.lookup))
+        else:
+            found = (
+                self.entries
+                | "Keys" >> beam.FlatMap(_keyed, self.plan.match).with_output_types(tuple[str, int])
+                | "ByKey" >> beam.GroupByKey()
+                | "Ids" >> beam.MapTuple(_ids).with_output_types(tuple[str, list[int]])
+            )
+            step = beam.ParDo(ResolveBesideDoFn(self.plan), AsDict(found))
+        resolved = arrived | "Look" >> step.with_output_types(
+            Arrived, unresolved=Unresolved
+        ).with_outputs("unresolved", main="arrived")
+        return ResolveResult(resolved.arrived, resolved.unresolved)
+
+
+def _keyed(entry: DirectoryEntry, match: str) -> Iterator[tuple[str, int]]:
+    for key in keys_of(entry, match):
+        yield key, entry.outreach_id
+
+
+def _ids(key: str, ids: Any) -> tuple[str, list[int]]:  # noqa: ANN401 - Beam's iterable
+    return key, sorted(set(ids))
+
+
+class ResolveDoFn(beam.DoFn):
+    """Resolves a block by a look-up; see `Resolve`."""
+
+    def __init__(self, plan: Plan, lookup: LookupSource) -> None:
+        self._plan = plan
+        self._source = lookup
+        self._out_unresolved = Metrics.counter("resolve", "out-unresolved")
+
+    def setup(self) -> None:  # noqa: D102
+        self._mapping = PlanMapping(self._plan)
+        self._lookup: Lookup = self._source.open()
+
+    def process(self, arrived: Arrived) -> Iterator[Any]:  # noqa: D102
+        found = self._lookup.find(arrived.keys) if arrived.keys else {}
+        yield from self._resolved(arrived, found)
+
+    def _resolved(self, arrived: Arrived, found: Mapping[str, Sequence[int]]) -> Iterator[Any]:
+        resolution = resolve(arrived, found, self._mapping)
+        if resolution.arrived.memberships or resolution.arrived.attributes:
+            yield resolution.arrived
+        for each in resolution.unresolved:
+            self._out_unresolved.inc(len(each.changes))
+            yield TaggedOutput("unresolved", each)
+
+
+class ResolveBesideDoFn(ResolveDoFn):
+    """Resolves a block by a side input; see `Resolve`."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(plan, _Nowhere())
+
+    def process(  # type: ignore[override]  # noqa: D102 - Beam passes the side input
+        self, arrived: Arrived, found: Mapping[str, Sequence[int]]
+    ) -> Iterator[Any]:
+        digests = {key: found.get(key) or found.get(digest_of(key)) for key in arrived.keys}
+        yield from self._resolved(arrived, {key: ids for key, ids in digests.items() if ids})
+
+
+class _Nowhere:
+    """Finds nobody."""
+
+    def open(self) -> Lookup:
+        return self
+
+    def find(self, keys: Sequence[str]) -> Mapping[str, Sequence[int]]:
+        del keys
+        return {}
+
+
+@with_input_types(Unresolved)
+@dataclass
+class RefuseUnresolved(beam.PTransform):
+    """Makes outcomes of what is not resolved, where nothing can wait for another directory.
+
+    Attributes:
+      match: by what prospects are known.
+      clock: seconds since the epoch.
+    """
+
+    match: str
+    clock: Callable[[], float] = steady
+
+    def expand(self, unresolved: PCollection[Unresolved]) -> PCollection[Outcome]:
+        """PCollection[Unresolved] to PCollection[Outcome]."""
+        return unresolved | beam.ParDo(
+            RefuseUnresolvedDoFn(self.match, self.clock)
+        ).with_output_types(Outcome)
+
+
+class RefuseUnresolvedDoFn(beam.DoFn):
+    """See `RefuseUnresolved`."""
+
+    def __init__(self, match: str, clock: Callable[[], float]) -> None:
+        self._match = match
+        self._clock = clock
+        self._out_rejected = Metrics.counter("resolve", "out-rejected")
+
+    def process(self, unresolved: Unresolved) -> Iterator[Outcome]:  # noqa: D102
+        self._out_rejected.inc(len(unresolved.changes))
+        yield refused(unresolved, self._match, micros(self._clock()))
