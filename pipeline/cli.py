@@ -35,6 +35,10 @@ COMMANDS = {
         "pipeline.commands.plan:plan_command",
         "Says what delivering some files takes, before anything is sent.",
     ),
+    "pull": Later(
+        "pipeline.commands.org.pull:pull_command",
+        "Reads the org's prospects into a ledger, 1,000 with one request.",
+    ),
     "release": Later(
         "pipeline.commands.ledger.release:release_command",
         "Lets an audience go that was held because it emptied at once.",

@@ -1,4 +1,4 @@
-"""The graph, the same for every runner: read, parse, map, coalesce, patch, receipts."""
+"""The graph, the same for every runner: read, parse, (resolve,) map, coalesce, patch, receipts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
+from pipeline.io.directory_file import ReadDirectory
 from pipeline.io.sinks import WriteDeadLetters, WriteLines
+from transforms.directory import BY_ID, LookupSource
 from transforms.elements import Change, DeadLetter, Outcome, Patch
 from transforms.mapping import Plan
 from transforms.stages.coalesce import Coalesce
@@ -17,6 +19,7 @@ from transforms.stages.map import Map
 from transforms.stages.parse import Parse
 from transforms.stages.patch import PatchProspects, PatchResult, Rehearse
 from transforms.stages.receipts import Receipts
+from transforms.stages.resolve import RefuseUnresolved, Resolve, Unresolved
 
 
 @dataclass
@@ -30,6 +33,7 @@ class Activation:
       receipts: where receipts go; None to count them only.
       dead_letters: where dead letters go; None to count them only.
       deferred: where those go that a drained job left; None for where the others go.
+      directory: where prospects are found by what the plan matches by; a path, or a ledger's.
     """
 
     plan: Plan
@@ -38,6 +42,7 @@ class Activation:
     receipts: str | None = None
     dead_letters: str | None = None
     deferred: str | None = None
+    directory: LookupSource | str | None = None
 
     def build(self, pipeline: beam.Pipeline, source: beam.PTransform) -> None:
         """From arrivals to receipts; `source` gives PCollection[Block], bounded or not."""
@@ -53,14 +58,27 @@ class Activation:
         mapped = self.take_in(pipeline, source)
         coalesced = mapped.changes | "Coalesce" >> self.coalesce
         outcomes = (mapped.outcomes, *coalesced.outcomes)
+        if mapped.unresolved is not None:
+            refuse = RefuseUnresolved(self.plan.match)
+            outcomes = (*outcomes, mapped.unresolved | "RefuseUnresolved" >> refuse)
         return Gathered(coalesced.patches, outcomes, mapped.dead_letters)
 
     def take_in(self, pipeline: beam.Pipeline, source: beam.PTransform) -> TakenIn:
         """The first half without coalesce, where a ledger does that: from arrivals to changes."""
         blocks = pipeline | "Read" >> source
         parsed = blocks | "Parse" >> Parse.of(self.plan)
-        mapped = parsed.arrived | "Map" >> Map(self.plan)
-        return TakenIn(mapped.changes, mapped.outcomes, parsed.dead_letters)
+        arrived, unresolved = parsed.arrived, None
+        if self.plan.match != BY_ID:
+            arrived, unresolved = arrived | "Resolve" >> self._resolve(pipeline)
+        mapped = arrived | "Map" >> Map(self.plan)
+        return TakenIn(mapped.changes, mapped.outcomes, parsed.dead_letters, unresolved)
+
+    def _resolve(self, pipeline: beam.Pipeline) -> Resolve:
+        """Resolve, by a directory beside the job or by one in a file."""
+        if isinstance(self.directory, str):
+            entries = pipeline | "Directory" >> ReadDirectory(self.directory)
+            return Resolve(self.plan, entries=entries)
+        return Resolve(self.plan, self.directory)
 
     def deliver(self, patches: PCollection[Patch]) -> PatchResult:
         """The second half: from patches to what became of them."""
@@ -68,11 +86,12 @@ class Activation:
 
 
 class TakenIn(NamedTuple):
-    """What read, parse and map give."""
+    """What read, parse, resolve and map give; without resolve nothing is unresolved."""
 
     changes: PCollection[Sequence[Change]]
     outcomes: PCollection[Outcome]
     dead_letters: PCollection[DeadLetter]
+    unresolved: PCollection[Unresolved] | None = None
 
 
 class Gathered(NamedTuple):

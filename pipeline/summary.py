@@ -99,6 +99,7 @@ class Counts:
             # A message that was delivered twice holds the changes that it held the first time.
             "changes": self["map/out-changes"]
             + self["map/out-rejected"]
+            + self["resolve/out-rejected"]
             - self["coalesce/out-repeated"],
             "requests": self["patch/requests"],
             "throttled": self["patch/throttled"],

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     metavar="SEGMENT",
     help="With a ledger: the FILEs are this whole audience; members who are not in them leave.",
 )
+@flag("directory", metavar="FILE", help="Prospects by what they are matched by, from `pull`.")
 @flag("backfill", is_flag=True, help="With a ledger: after live changes.")
 @click.pass_context
 def replay_command(
@@ -64,6 +65,7 @@ def replay_command(
     ledger: str | None,
     columns: str | None,
     mirror: str | None,
+    directory: str | None,
     backfill: bool,
 ) -> None:
     """Delivers the audience changes in FILEs and ends when each has its outcome.
@@ -118,6 +120,7 @@ def replay_command(
                 backfill=backfill,
                 mirror=mirror,
                 report=report,
+                directory=directory,
                 columns=tuple({**dict(plan.columns.pairs), **own_names}.items()),
                 digests=made.digests if ledger is not None else {},
                 beam_flags=context.obj,

@@ -19,16 +19,19 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.graph import Activation
 from pipeline.summary import Counts
+from transforms.directory import LookupSource
 from transforms.elements import Block, Change, DeadLetter, Outcome, Patch
 from transforms.mapping import Plan
 from transforms.stages.coalesce import Coalesce
 from transforms.stages.patch import Outlet, PatchProspects, Rehearse
+from transforms.stages.resolve import Unresolved
 
 INTAKE = "intake"
 DELIVERY = "delivery"
 BLOCKS = "blocks"
 OUTCOMES = "outcomes"
 DEAD_LETTERS = "dead_letters"
+UNRESOLVED = "unresolved"
 
 
 class OnceBuilt(FnApiRunner):
@@ -63,12 +66,14 @@ class IntakeResult:
       blocks: of changes.
       outcomes: of changes that ended there.
       dead_letters: of what could not be read.
+      unresolved: changes whose prospects are not known.
       counts: as the stages counted.
     """
 
     blocks: list[Sequence[Change]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
+    unresolved: list[Unresolved] = field(default_factory=list)
     counts: Counts = field(default_factory=lambda: Counts({}))
 
     def put(self, kind: str, result: Any) -> None:  # noqa: ANN401 - what the kind says
@@ -77,6 +82,7 @@ class IntakeResult:
             BLOCKS: self.blocks,
             OUTCOMES: self.outcomes,
             DEAD_LETTERS: self.dead_letters,
+            UNRESOLVED: self.unresolved,
         }
         lists[kind].append(result)
 
@@ -93,6 +99,7 @@ class BeamSteps:
       plan: what goes where.
       patch: the sending, through the outlet that is handed over, or its rehearsal.
       clock: seconds since the epoch.
+      directory: where prospects are found, where the plan does not match by their ids.
     """
 
     def __init__(
@@ -100,13 +107,16 @@ class BeamSteps:
         plan: Plan,
         patch: PatchProspects | Rehearse,
         clock: Callable[[], float],
+        directory: LookupSource | None = None,
     ) -> None:
-        activation = Activation(plan, Coalesce(clock=clock), patch)
+        activation = Activation(plan, Coalesce(clock=clock), patch, directory=directory)
         self._intake = beam.Pipeline(runner=OnceBuilt())
         arrived = activation.take_in(self._intake, Given(INTAKE, Block))
         arrived.changes | "Changes" >> Put(INTAKE, BLOCKS)
         arrived.outcomes | "Outcomes" >> Put(INTAKE, OUTCOMES)
         arrived.dead_letters | "DeadLetters" >> Put(INTAKE, DEAD_LETTERS)
+        if arrived.unresolved is not None:
+            arrived.unresolved | "Unresolved" >> Put(INTAKE, UNRESOLVED)
         self._delivery = beam.Pipeline(runner=OnceBuilt())
         sent = activation.deliver(self._delivery | "Queue" >> Given(DELIVERY, Patch))
         sent.outcomes | "Outcomes" >> Put(DELIVERY, "outcome")

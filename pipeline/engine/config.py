@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pipeline.console import progress
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from pipeline.engine.org.settings import DirectorySettings
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BYTES_AT_ONCE
 from transforms import mapping
-from transforms.clock import steady
+from transforms.clock import micros, steady
 from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access, Watch
 
@@ -45,6 +46,7 @@ class EngineConfig:
       announce: is called before each delivery with how many more prospects of each user wait.
       clock: seconds since the epoch.
       dry_run: nothing is sent; all that would have been counts as delivered.
+      directory: how the directory is kept, and what of it is believed.
     """
 
     plan: mapping.Plan
@@ -61,12 +63,20 @@ class EngineConfig:
     announce: Callable[[Mapping[str, int]], None] | None = None
     clock: Callable[[], float] = steady
     dry_run: bool = False
+    directory: DirectorySettings = field(default_factory=DirectorySettings)
+
+    def believed_since(self, now: int) -> int | None:
+        """As of when the directory is believed; None where it is not; in microseconds."""
+        seconds = self.directory.believed_seconds
+        return now - micros(seconds) if seconds else None
 
 
 def engine_config(destination: Destination, place: Place, watch: Watch | None) -> EngineConfig:
     """The job of a destination, as a loop takes it."""
+    plan = plan_of(destination)
     return EngineConfig(
-        plan=plan_of(destination),
+        plan=plan,
+        directory=DirectorySettings.of(destination, plan),
         base_url=place.base_url,
         accesses=place.accesses,
         delivery=delivery_of(destination),

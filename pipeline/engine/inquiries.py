@@ -10,7 +10,6 @@ from pipeline.engine.user_schedule import UserSchedule
 from pipeline.ledger import history
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
-from transforms.errors import CredentialError
 from transforms.outreach.requester import NotNow, Requester
 from transforms.outreach.sender_pool import SenderPool
 
@@ -42,6 +41,8 @@ class Inquiries:
     def run(self, requests: int, work: Callable[[Requester], Awaitable[_Result]]) -> _Result:
         """Has requests made, one after the other.
 
+        A user who may not read is not paused by that: it may write.
+
         Args:
           requests: that the work will take, about; they are debited a few at a time.
           work: makes them; what it raises is raised.
@@ -60,15 +61,10 @@ class Inquiries:
         if schedule is None or not most:
             raise NotNow("budget")
         grant = schedule.grant(requests)
-        problem: CredentialError | None = None
         try:
             return self._pool.ask(schedule.access, grant, work)
-        except CredentialError as mend:
-            problem = mend
-            raise
         finally:
             grant.close()
-            schedule.asked(None if problem is None else str(problem), self._clock())
             with transaction(self._ledger, durable=True):
                 schedule.save(micros(self._clock()))
                 history.add_totals(self._ledger, self._pool.asked)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.engine.user_schedule import UserSchedule
 from pipeline.ledger import history, queue
+from pipeline.ledger.directory import entries
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
 from transforms.elements import Outcome
@@ -36,6 +37,8 @@ class OutcomeCommitter:
       clock: seconds since the epoch.
       watch: the job's own.
       committed: is called after each commit.
+      revise: is given outcomes within the transaction that records them, and returns those to be
+        recorded.
 
     Attributes:
       kept: what was left undone.
@@ -49,12 +52,14 @@ class OutcomeCommitter:
         clock: Callable[[], float],
         watch: Watch | None,
         committed: Callable[[], None],
+        revise: Callable[[Sequence[Outcome]], Sequence[Outcome]] = lambda outcomes: outcomes,
     ) -> None:
         self._ledger = ledger
         self._schedules = accounts
         self._clock = clock
         self._watch = watch
         self._committed = committed
+        self._revise = revise
         self._pending: list[Outcome] = []
         self._committed_at = clock()
         self._trouble: sqlite3.OperationalError | None = None
@@ -91,7 +96,7 @@ class OutcomeCommitter:
         """
         now = micros(self._clock())
         with transaction(self._ledger, durable=True):
-            history.settle_sent(self._ledger, self._pending)
+            self._record()
             history.add_totals(self._ledger, self._totals)
             for kept in self.kept:
                 queue.postpone(self._ledger, kept.patches)
@@ -101,13 +106,18 @@ class OutcomeCommitter:
         self._totals = {}
         self._committed()
 
+    def _record(self) -> None:
+        outcomes = self._revise(self._pending)
+        history.settle_sent(self._ledger, outcomes)
+        entries.correct(self._ledger, outcomes)
+
     def _commit(self) -> None:
         self._committed_at = self._clock()
         if not self._pending or self._trouble is not None:
             return
         try:
             with transaction(self._ledger, durable=True):
-                history.settle_sent(self._ledger, self._pending)
+                self._record()
         except sqlite3.OperationalError as trouble:
             _log.error(
                 "outcomes cannot be written down: %s; no more is sent until they are", trouble

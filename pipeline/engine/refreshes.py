@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import orjson
 
 from pipeline.engine.config import EngineConfig
 from pipeline.ledger import guard, history, refresh, waiting
+from pipeline.ledger.directory import entries, unresolved
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
@@ -47,8 +48,17 @@ class Refreshes:
                 refresh.note(ledger, page, now if block.published is None else block.published)
                 noted = True
         if noted:
-            for each in refresh.completed(ledger):
-                self.apply(ledger, each, now)
+            self.complete(ledger, now)
+
+    def complete(self, ledger: sqlite3.Connection, now: int) -> None:
+        """Applies what is complete, within a transaction of the caller's.
+
+        Where members are named by something else than their ids, once it is known who they are.
+        """
+        for each in refresh.completed(
+            ledger, lambda members: not unresolved.is_any_waiting(ledger, members)
+        ):
+            self.apply(ledger, each, now)
 
     def apply(self, ledger: sqlite3.Connection, whole: refresh.Refresh, now: int) -> int:
         """Has those leave who are not in a whole audience; returns how many.
@@ -57,7 +67,7 @@ class Refreshes:
         however small it is.
         """
         known = refresh.known_members(ledger, whole.segment)
-        left = refresh.exits(whole, known, whole.published << PLACE_BITS)
+        left = refresh.exits(whole, self._ids(ledger, whole), known, whole.published << PLACE_BITS)
         changes = self._mapping.map(left).changes
         if not changes:
             return 0
@@ -73,6 +83,13 @@ class Refreshes:
             guard.hold(ledger, changes[0].segment or whole.segment, len(known), len(changes), now)
         history.add_totals(ledger, {"changes": len(changes)})
         return len(changes)
+
+    def _ids(self, ledger: sqlite3.Connection, whole: refresh.Refresh) -> Collection[int]:
+        ids = {each for each in whole.members if isinstance(each, int)}
+        keys = [each for each in whole.members if isinstance(each, str)]
+        settings = self._config.directory
+        found = entries.find(ledger, settings.match, keys, hashed=settings.hashed)
+        return ids.union(*found.values())
 
     def drop_stale(self, ledger: sqlite3.Connection, now: float) -> None:
         """Drops refreshes whose missing pages did not come; looks for them now and then."""

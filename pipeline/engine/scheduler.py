@@ -7,6 +7,7 @@ anywhere between two commits.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,17 +15,21 @@ from dataclasses import replace
 
 from pipeline.engine.beam_steps import DELIVERY, BeamSteps, StepOutlet
 from pipeline.engine.config import PATCHES_LEAST, PATCHES_MOST, EngineConfig
+from pipeline.engine.inquiries import Inquiries
+from pipeline.engine.org.reader import OrgReader
 from pipeline.engine.outcome_committer import OutcomeCommitter
 from pipeline.engine.refreshes import Refreshes
+from pipeline.engine.resumption import resume
 from pipeline.engine.user_schedule import UserSchedule, WriteAheadGrant
-from pipeline.ledger import erasure, guard, history, inbox, queue, remap, users, waiting
+from pipeline.ledger import erasure, guard, history, inbox, queue, waiting
+from pipeline.ledger.directory import entries, unresolved
+from pipeline.ledger.directory.lookup import LedgerLookup
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
 from pipeline.ledger.refresh import Refresh
-from pipeline.ledger.store import transaction
-from transforms import mapping
+from pipeline.ledger.store import path_of, transaction
 from transforms.clock import micros
+from transforms.directory import BY_ID
 from transforms.elements import Block
-from transforms.outreach.backoff import HOLD_MOST_SECONDS
 from transforms.outreach.delivery import UserProgress
 from transforms.outreach.read_before_write import READ_LEAST
 from transforms.outreach.sender_pool import SenderPool
@@ -63,6 +68,7 @@ class Scheduler:
                 clock=config.clock,
             ),
             config.clock,
+            LedgerLookup(path_of(ledger), config.plan.match, config.directory.hashed),
         )
         self._refreshes = Refreshes(config)
         self._ledger = ledger
@@ -70,9 +76,11 @@ class Scheduler:
         self._committer: OutcomeCommitter | None = None
         self._most = config.patches_first
         now = config.clock()
-        self._resume(now)
+        resume(ledger, config, now)
         self._schedules = [UserSchedule(each, self._ledger, now) for each in config.accesses]
         self._pool = SenderPool(config.base_url, config.delivery, config.clock)
+        inquiries = Inquiries(ledger, self._pool, self._schedules, config.clock)
+        self.org = OrgReader(ledger, config, inquiries)
 
     @property
     def problems(self) -> list[str]:
@@ -115,10 +123,12 @@ class Scheduler:
         changes = arrived.changes
         with transaction(self._ledger):
             intake = waiting.Intake(changes, arrived.outcomes, lane)
-            waiting.take_in(self._ledger, intake, now, micros(self._config.hold_seconds))
+            hold = micros(self._config.hold_seconds)
+            waiting.take_in(self._ledger, intake, now, hold, self._config.believed_since(now))
             guard.watch_exits(self._ledger, changes, self._config.guard, now)
             self._refreshes.take_in(self._ledger, blocks, now)
             history.bury(self._ledger, arrived.dead_letters)
+            unresolved.put(self._ledger, arrived.unresolved, lane, now)
             history.add_totals(
                 self._ledger,
                 {
@@ -164,8 +174,21 @@ class Scheduler:
         with transaction(self._ledger, durable=True):
             for turns in given.values():
                 history.doubt(self._ledger, turns.patches)
+                written = (patch.outreach_id for patch in turns.patches)
+                entries.doubt(self._ledger, written, micros(now))
         self._send(given, now)
         return True
+
+    def tend(self) -> bool:
+        """Reads the org where that is due and nothing live waits; whether anything was done."""
+        self._settle()
+        now = micros(self._config.clock())
+        live = any(schedule.has_live_work(now) for schedule in self._schedules)
+        busy = self.org.tend(may_pull=not live)
+        if busy and self._config.plan.match != BY_ID:
+            with transaction(self._ledger):
+                self._refreshes.complete(self._ledger, now)
+        return busy
 
     def next_at(self, *, paused: bool = True) -> float | None:
         """When there is something to deliver again, in seconds; None where nothing waits.
@@ -174,7 +197,8 @@ class Scheduler:
           paused: whether what waits for a paused user counts.
         """
         now = self._config.clock()
-        found: list[float] = []
+        read_at = self.org.next_at()
+        found: list[float] = [] if read_at == math.inf else [read_at]
         for schedule in self._schedules:
             due = queue.next_due(self._ledger, schedule.name)
             if due is not None and self._config.dry_run:
@@ -217,28 +241,6 @@ class Scheduler:
         backlog = queue.is_backlog(self._ledger, schedule.name, micros(now), READ_LEAST)
         return READ_LEAST if backlog else 1
 
-    def _resume(self, now: float) -> None:
-        config = self._config
-        # Whoever met trouble waits, but not to be looked at only.
-        longest = config.hold_seconds if config.dry_run else HOLD_MOST_SECONDS
-        longest = max(longest, config.hold_seconds)
-        mapped = mapping.Mapping(config.plan)
-        remap.tell(
-            remap.remap(self._ledger, mapped, micros(now)),
-            remap.leftovers(self._ledger, config.plan.audiences),
-        )
-        with transaction(self._ledger):
-            users.name_users(self._ledger, {each.name: each.budget for each in config.accesses})
-            guard.name_audiences(self._ledger, config.plan.audiences)
-            queue.resume(
-                self._ledger,
-                [each.name for each in config.accesses],
-                mapped.user_of,
-                micros(now),
-                micros(now + config.hold_seconds),
-                micros(now + longest),
-            )
-
     def _take_in_lane(self, lane: int, most: int, stopped: Callable[[], bool]) -> int:
         done = 0
         while done < most and not stopped():
@@ -263,7 +265,7 @@ class Scheduler:
             taken = {each.name: len(turns.patches) for each, turns in given.items()}
             config.announce({user: count - taken.get(user, 0) for user, count in queued.items()})
         committer = OutcomeCommitter(
-            self._ledger, list(given), config.clock, config.watch, self._committed
+            self._ledger, list(given), config.clock, config.watch, self._committed, self.org.revise
         )
         self._committer = committer
         until = began + 2 * config.turn_seconds

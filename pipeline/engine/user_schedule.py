@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pipeline.ledger import users
 from pipeline.ledger.inbox import BACKFILL_SHARE
-from pipeline.ledger.queue import Turns
+from pipeline.ledger.queue import Turns, is_live_due
 from pipeline.ledger.store import transaction
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
@@ -102,6 +102,10 @@ class UserSchedule:
         """Prospects of the backfill that are to go in the next turn even if live ones wait."""
         return int(self._owed)
 
+    def has_live_work(self, now: int) -> bool:
+        """Whether anything live is due that can be sent; `now` in microseconds."""
+        return self.problem is None and is_live_due(self._ledger, self.name, now)
+
     def affordable(self, now: float, least: int = 1) -> int:
         """How many requests may be made in a turn that begins now; 0 if fewer than `least`."""
         if now < self._rests_until:
@@ -170,12 +174,6 @@ class UserSchedule:
         elif barren:
             rest = REST_SECONDS * 2.0 ** min(self._barren - 1, 16)
             self._rests_until = now + min(REST_MOST_SECONDS, rest)
-
-    def asked(self, problem: str | None, now: float) -> None:
-        """Requests besides patches were made; arguments as of `ended`."""
-        self.problem = problem
-        if problem is not None:
-            self._rests_until = now + PAUSED_SECONDS
 
     def save(self, now: int) -> None:
         """Writes down how the user stands, within a transaction; `now` in microseconds."""

@@ -12,7 +12,7 @@ from transforms.errors import ConfigurationError
 _SUBSCRIPTION = re.compile(r"projects/[^/]+/subscriptions/[^/]+")
 _REMOTE = re.compile(r"^[a-z][a-z0-9+.-]*://")
 
-OutputKind = Literal["receipts", "dead letters", "summary", "report"]
+OutputKind = Literal["receipts", "dead letters", "summary", "report", "directory"]
 _FIRST_KEYS: dict[OutputKind, bytes] = {
     "receipts": b"change_id",
     "dead letters": b"stage",
@@ -21,6 +21,7 @@ _FIRST_KEYS: dict[OutputKind, bytes] = {
 _BEGINS = {
     **{kind: re.compile(rb'\s*\{\s*"%b"' % key) for kind, key in _FIRST_KEYS.items()},
     "report": re.compile(rb"<!doctype html>", re.IGNORECASE),
+    "directory": re.compile(rb'\{"directory":'),
 }
 """How a file of each kind begins."""
 

@@ -204,6 +204,7 @@ def keep_on(
         try:
             busy = scheduler.take_in_messages(lambda: stop_signal.stopped)
             busy |= not stop_signal.stopped and scheduler.deliver()
+            busy |= not stop_signal.stopped and scheduler.tend()
             outputs.write()
             look_after(scheduler)
         except sqlite3.OperationalError as problem:

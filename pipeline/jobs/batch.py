@@ -15,6 +15,7 @@ from pipeline.console import progress
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
 from pipeline.graph import Activation
+from pipeline.io.directory_file import read_head
 from pipeline.io.files import ReadFiles, expand
 from pipeline.io.headers import check_headers
 from pipeline.io.targets import OutputKind, prepare
@@ -24,6 +25,8 @@ from pipeline.runners import failing_as_ours, new_pipeline, other_runner
 from pipeline.summary import Counts, with_unmapped
 from transforms import mapping
 from transforms.clock import steady
+from transforms.directory import BY_ID
+from transforms.errors import ConfigurationError
 from transforms.formats.csv_rows import Columns
 from transforms.stages.patch import PatchProspects, Rehearse
 
@@ -43,6 +46,7 @@ class Replay:
       columns: names for the columns of tables; see `transforms.formats.csv_rows.rename`.
       mirror: the segment of which the files are the whole audience; None for none.
       report: path of an HTML file; None for none.
+      directory: path of a directory of prospects; None for the ledger's own.
       digests: of the files that are known by their content alone, as standard input is.
       beam_flags: passed on to Beam.
     """
@@ -57,6 +61,7 @@ class Replay:
     columns: Columns = ()
     mirror: str | None = None
     report: str | None = None
+    directory: str | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     beam_flags: Sequence[str] = ()
 
@@ -95,6 +100,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         ),
         receipts=asked.receipts,
         dead_letters=asked.dead_letters,
+        directory=directory_of(plan, asked.directory),
     )
     runner = other_runner(asked.beam_flags) or FnApiRunner()
     pipeline = new_pipeline(options, runner)
@@ -120,6 +126,23 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         mapping.Mapping(plan),
     )
     return RunResult(summary, counts.reasons, counts.kept, board.problems, earlier)
+
+
+def directory_of(plan: mapping.Plan, path: str | None) -> str | None:
+    """The file in which a run without a ledger finds prospects; None where it needs none.
+
+    Raises:
+      ConfigurationError: it needs one, and none is named, or none that can be read.
+    """
+    if plan.match == BY_ID:
+        return None
+    if path is None:
+        raise ConfigurationError(
+            f"prospects are matched by {plan.match}, and there is no ledger to keep a directory of"
+            " them; name one: --directory FILE, as outreach-activation pull --output FILE writes it"
+        )
+    read_head(path)
+    return path
 
 
 @contextlib.contextmanager

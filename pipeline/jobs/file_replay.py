@@ -122,12 +122,12 @@ class FileReplay:
             "SELECT position FROM replays WHERE files = ?", (self.key,)
         ).fetchone()
         rules, wanted_segment = plan.reading, canonical(segment)
-        members: set[int] = set()
+        members: set[Any] = set()
         for path in self.paths:
             for block in blocks(path, 0, columns=self.columns):
                 parsed = parse(block, plan.identity, (), 0, rules=rules)
                 members.update(
-                    each.outreach_id
+                    parsed.keys[-each.outreach_id - 1] if each.outreach_id < 0 else each.outreach_id
                     for each in parsed.memberships
                     if canonical(each.segment) == wanted_segment and each.status != LEFT
                 )

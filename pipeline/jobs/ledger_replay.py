@@ -24,9 +24,11 @@ from pipeline.io.scratch import copied_ledger
 from pipeline.io.targets import prepare
 from pipeline.jobs.batch import Replay, unhurried_gc
 from pipeline.jobs.file_replay import FileReplay
+from pipeline.jobs.pulling import OrgJob, know_the_org, load_directory
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import StopSignal, stopping
 from pipeline.ledger import waiting
+from pipeline.ledger.directory import unresolved
 from pipeline.ledger.guard import holds
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.store import connect, looked_at, owned
@@ -83,30 +85,22 @@ def replay_durably(
                 afresh=asked.dry_run or not resumed,
                 lasting=False,
             )
-            config = replace(
-                engine_config(destination, place, progress.watch),
-                turn_seconds=TURN_SECONDS,
-                patches_first=PATCHES_MOST,
-                dry_run=asked.dry_run,
-            )
-            if asked.mirror is not None:
-                config = replace(config, plan=replace(config.plan, mirrored=asked.mirror))
+            config = _config(destination, place, asked)
+            if asked.directory is not None:
+                load_directory(ledger, asked.directory, hashed=config.directory.hashed)
             with (
                 closing(Scheduler(ledger, config, outputs.write_files)) as scheduler,
                 progress.shown(console, board),
                 stopping(board, stop_signal, console),
                 unhurried_gc(),
             ):
-                ended = replayed.take_in(scheduler, ledger, stop_signal)
-                if ended and asked.mirror is not None:
-                    left = scheduler.mirror(replayed.whole(config.plan, asked.mirror, ledger))
-                    console.print(f"{left:,} members are not in the files and leave")
-                ended = ended and deliver_all(scheduler, stop_signal, outputs, config)
+                job = OrgJob(ledger, config, scheduler, stop_signal)
+                ended = _deliver(job, replayed, asked, outputs, console)
             if ended:
                 outputs.finish()
             else:
                 outputs.write()
-            left = waiting.count(ledger)
+            left = waiting.count(ledger) + unresolved.count(ledger)
             summary = with_unmapped(
                 replayed.summary(ledger, steady() - began),
                 replayed.unmapped(ledger),
@@ -149,6 +143,43 @@ def replay_durably(
     return finished
 
 
+def _config(destination: Destination, place: Place, asked: Replay) -> EngineConfig:
+    config = replace(
+        engine_config(destination, place, progress.watch),
+        turn_seconds=TURN_SECONDS,
+        patches_first=PATCHES_MOST,
+        dry_run=asked.dry_run,
+    )
+    # Nothing arrives meanwhile, and nobody is to wait for a refresh that comes by itself.
+    config = replace(config, directory=replace(config.directory, at_once=True))
+    if asked.mirror is not None:
+        config = replace(config, plan=replace(config.plan, mirrored=asked.mirror))
+    return config
+
+
+def _deliver(
+    job: OrgJob, replayed: FileReplay, asked: Replay, outputs: Outputs, console: Console
+) -> bool:
+    """Takes the files in and delivers all that can be; returns False if it was stopped before."""
+    scheduler, ledger = job.scheduler, job.ledger
+    if not know_the_org(job, console):
+        return False
+    if not replayed.take_in(scheduler, ledger, job.stop_signal):
+        return False
+    if asked.dry_run:
+        scheduler.org.give_up()
+    while asked.mirror is not None and scheduler.org.is_waited_for:
+        if job.stop_signal.stopped:
+            return False
+        if not scheduler.tend():  # Whoever is in the files is to be known first.
+            rest = scheduler.org.next_request_at() - job.config.clock()
+            job.stop_signal.wait(min(WAIT_SECONDS, max(WAIT_LEAST_SECONDS, rest)))
+    if asked.mirror is not None:
+        left = scheduler.mirror(replayed.whole(job.config.plan, asked.mirror, ledger))
+        console.print(f"{left:,} members are not in the files and leave")
+    return deliver_all(scheduler, job.stop_signal, outputs, job.config)
+
+
 def has_receipts(path: str) -> bool:
     """Whether a ledger tells of anything that was done."""
     try:
@@ -163,9 +194,10 @@ def deliver_all(
 ) -> bool:
     """Delivers until all that is left needs a person; returns False if it was stopped before."""
     while not stop_signal.stopped:
-        sent = scheduler.deliver()
+        busy = scheduler.deliver()
+        busy |= scheduler.tend()
         outputs.write()
-        if sent:
+        if busy:
             continue
         at = scheduler.next_at(paused=False)
         if at is None:

@@ -104,16 +104,18 @@ def plan_delivery(
       ConfigurationError: a file is not there, or what is there is no ledger.
     """
     paths = expand(files)
-    check_headers(paths, columns)
+    check_headers(paths, columns, destination.identity.match)
     replayed = FileReplay(paths, LIVE, columns=columns)
     with ExitStack() as stack:
         path = stack.enter_context(copied_ledger(ledger))
         stack.enter_context(owned(path))
         connection = stack.enter_context(closing(connect(path, lasting=False)))
         config = engine_config(destination, Place.of(destination), None)
-        with closing(Scheduler(connection, replace(config, dry_run=True))) as scheduler:
+        config = replace(config, dry_run=True, directory=replace(config.directory, at_once=True))
+        with closing(Scheduler(connection, config)) as scheduler:
             replayed.begin(connection, steady(), anew=True)
             replayed.take_in(scheduler, connection, StopSignal())
+            scheduler.org.give_up()
             return _plan(destination, connection, replayed, is_exact=ledger is not None)
 
 

@@ -12,6 +12,7 @@ from pipeline.destination.stage_config import budget_of, plan_of
 from pipeline.io.files import blocks, expand
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
+from transforms.directory import BY_EMAIL
 from transforms.formats.csv_rows import Columns
 from transforms.outreach.sender_pool import Access
 from transforms.stages.parse import parse
@@ -82,13 +83,26 @@ def private_sandbox(
         yield Stage(sandbox, accesses)
 
 
-def prospects_of(destination: Destination, files: Sequence[str], columns: Columns = ()) -> set[int]:
-    """The OutreachIds of all changes in the files."""
+def prospects_of(
+    destination: Destination, files: Sequence[str], columns: Columns = ()
+) -> dict[int, dict[str, object]]:
+    """The prospects of all changes in the files, with what they are known by, if not by their ids.
+
+    Whoever is named by something else gets the next free id.
+    """
     plan = plan_of(destination)
     found: set[int] = set()
+    keys: dict[str, None] = {}
     for path in expand(files):
         for block in blocks(path, 0, columns=columns):
             parsed = parse(block, plan.identity, plan.sources, 0, rules=plan.reading)
             found.update(change.outreach_id for change in parsed.memberships)
             found.update(change.outreach_id for change in parsed.attributes)
-    return found
+            keys.update(dict.fromkeys(parsed.keys))
+    prospects: dict[int, dict[str, object]] = {each: {} for each in found if each > 0}
+    first = max(prospects, default=0) + 1
+    for outreach_id, key in enumerate(keys, first):
+        prospects[outreach_id] = (
+            {"emails": [key]} if plan.match == BY_EMAIL else {"externalId": key}
+        )
+    return prospects

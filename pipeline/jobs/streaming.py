@@ -17,6 +17,7 @@ from pipeline.graph import Activation
 from pipeline.io.pubsub_source import DRAIN, ReadMessages
 from pipeline.io.streaming_pull import PULLS
 from pipeline.io.targets import OutputKind, check_subscription, is_local, is_topic, prepare
+from pipeline.jobs.batch import directory_of
 from pipeline.jobs.dataflow import started
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import draining
@@ -51,6 +52,7 @@ class Streaming:
       receipts: topic; None for none.
       dead_letters: topic.
       deferred: topic for what a drained job left; None for that of the dead letters.
+      directory: path of a directory of prospects, where the destination needs one.
       beam_flags: passed on to Beam; they name the runner.
     """
 
@@ -58,6 +60,7 @@ class Streaming:
     receipts: str | None = None
     dead_letters: str | None = None
     deferred: str | None = None
+    directory: str | None = None
     beam_flags: Sequence[str] = ()
 
 
@@ -74,14 +77,15 @@ def options_of(asked: Streaming) -> PipelineOptions:
 
 def activation_of(destination: Destination, asked: Streaming) -> Activation:
     """The graph, as any runner gets it."""
-    place = Place.of(destination)
+    place, plan = Place.of(destination), plan_of(destination)
     return Activation(
-        plan=plan_of(destination),
+        plan=plan,
         coalesce=coalesce_of(destination),
         patch=PatchProspects(place.base_url, place.accesses, delivery_of(destination)),
         receipts=asked.receipts,
         dead_letters=asked.dead_letters,
         deferred=asked.deferred,
+        directory=directory_of(plan, asked.directory),
     )
 
 

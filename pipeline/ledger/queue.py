@@ -81,6 +81,15 @@ def next_due(connection: sqlite3.Connection, user: str) -> int | None:
     return min(found, default=None)
 
 
+def is_live_due(connection: sqlite3.Connection, user: str, now: int) -> bool:
+    """Whether any prospect of a user's is due that is not of the backfill."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM queue WHERE user = ? AND lane = ? AND due_at <= ?)",
+        (user, LIVE, now),
+    ).fetchone()
+    return bool(row[0])
+
+
 def is_backlog(connection: sqlite3.Connection, user: str, now: int, least: int) -> bool:
     """Whether at least so many prospects are due in the first lane where any is."""
     for lane in (LIVE, BACKFILL):

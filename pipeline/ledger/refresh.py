@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -29,13 +29,13 @@ class Refresh(NamedTuple):
     Attributes:
       segment: of the audience.
       session: tells it from the audience's other refreshes.
-      members: all of them.
+      members: all of them, by their OutreachIds, or by what they are known by.
       published: microseconds since the epoch, of its first page.
     """
 
     segment: str
     session: str
-    members: frozenset[int]
+    members: frozenset[int] | frozenset[str]
     published: int
 
 
@@ -56,24 +56,33 @@ def note(connection: sqlite3.Connection, page: RefreshPage, published: int) -> N
             page.page,
             page.pages,
             published,
-            orjson.dumps(page.prospects),
+            orjson.dumps(page.members),
         ),
     )
 
 
-def completed(connection: sqlite3.Connection) -> list[Refresh]:
-    """The refreshes of which all pages are in; they are done, within the caller's transaction."""
+def completed(
+    connection: sqlite3.Connection, is_ready: Callable[[frozenset[Any]], bool] = lambda _: True
+) -> list[Refresh]:
+    """The refreshes of which all pages are in; they are done, within the caller's transaction.
+
+    Args:
+      connection: to the ledger.
+      is_ready: whether it is known who some members are; else the refresh waits.
+    """
     found: list[Refresh] = []
     for segment, session, published in connection.execute(
         "SELECT segment, session, min(published) FROM refresh_pages WHERE members NOT NULL"
         " GROUP BY segment, session HAVING count(*) >= max(pages)"
     ).fetchall():
-        members: set[int] = set()
+        members: set[Any] = set()
         for (page,) in connection.execute(
             "SELECT members FROM refresh_pages WHERE segment = ? AND session = ?",
             (segment, session),
         ):
             members.update(orjson.loads(page))
+        if not is_ready(frozenset(members)):
+            continue
         found.append(Refresh(segment, session, frozenset(members), published))
         # The pages stay for a while without their members, to know a repetition.
         connection.execute(
@@ -129,11 +138,14 @@ def known_members(connection: sqlite3.Connection, segment: str) -> set[int]:
     return found
 
 
-def exits(refresh: Refresh, known: Iterable[int], sequence: int) -> list[MembershipChange]:
+def exits(
+    refresh: Refresh, members: Collection[int], known: Iterable[int], sequence: int
+) -> list[MembershipChange]:
     """Who has left, of those who were known as members.
 
     Args:
       refresh: the whole audience.
+      members: the same by their OutreachIds.
       known: its members of before.
       sequence: the exits' place in the order of publication.
     """
@@ -142,7 +154,7 @@ def exits(refresh: Refresh, known: Iterable[int], sequence: int) -> list[Members
         MembershipChange(
             arrival_id, prospect, None, refresh.segment, LEFT, refresh.published, sequence
         )
-        for prospect in sorted(set(known) - refresh.members)
+        for prospect in sorted(set(known) - set(members))
     ]
 
 

@@ -196,13 +196,14 @@ MIGRATIONS: Final = (
     """,
     """
     -- What Outreach was read to hold of each prospect. `fields` is a JSON object of the mapped
-    -- fields that hold something.
+    -- fields that hold something; it is doubted from before a write is sent until all are answered.
     CREATE TABLE directory (
         outreach_id INTEGER PRIMARY KEY,
         external_id TEXT,
         updated_at INTEGER NOT NULL,
         read_at INTEGER NOT NULL,
-        fields TEXT NOT NULL
+        fields TEXT NOT NULL,
+        doubted_at INTEGER
     );
     CREATE INDEX directory_external ON directory (external_id) WHERE external_id NOT NULL;
 

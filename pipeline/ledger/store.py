@@ -195,6 +195,11 @@ def amended(path: str) -> Iterator[sqlite3.Connection]:
         raise ConfigurationError(f"ledger {path} cannot be changed: {problem}") from problem
 
 
+def path_of(connection: sqlite3.Connection) -> str:
+    """The path of a connection's ledger; empty where it is not in a file."""
+    return str(connection.execute("PRAGMA database_list").fetchone()[2])
+
+
 def owner(path: str) -> int | None:
     """The process that works on a ledger; None where none does, 0 where it is not known which."""
     try:

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
+
+from pipeline.ledger.directory.entries import believed
 from pipeline.ledger.history import know, record
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.store import chunks, marks
 from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome
 from transforms.fold import Held, Known, gather, remember, settle, weigh
+from transforms.outreach.normalisation import is_same_value
+
+DIRECTORY = "directory"
+"""The reason of what is unchanged by what the directory says."""
 
 
 @dataclass(slots=True)
@@ -29,11 +36,25 @@ class Intake:
     lane: int = LIVE
 
 
-def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micros: int) -> None:
+def take_in(
+    connection: sqlite3.Connection,
+    intake: Intake,
+    now: int,
+    hold_micros: int,
+    believed_since: int | None = None,
+) -> None:
     """Folds changes into what waits, within a transaction of the caller's.
 
     What a newer change overtakes, what is older than what its field holds, and what its field
     holds already gets its receipt here and now, and never costs a request.
+
+    Args:
+      connection: to the ledger.
+      intake: of one run.
+      now: microseconds since the epoch.
+      hold_micros: after how long the prospects are due.
+      believed_since: what the directory holds as of then or later is what Outreach holds; None to
+        go by what was delivered alone.
     """
     held: dict[int, Held] = {}
     lost = gather(held, intake.changes)
@@ -41,8 +62,11 @@ def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micro
     before = list(_waiting(connection, prospects))
     lost += gather(held, before)
     known = _known(connection, prospects)
+    read = {} if believed_since is None else believed(connection, prospects, believed_since)
+    _doubt_what_was_overwritten(connection, known, read)
     due: list[Change] = []
     unchanged: list[Change] = []
+    so_already: list[Change] = []
     for outreach_id, slots in held.items():
         fields = known.setdefault(outreach_id, {})
         know(connection, remember(slots, fields), now)
@@ -51,6 +75,12 @@ def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micro
         lost += behind + weighed.superseded
         due += weighed.due
         unchanged += weighed.unchanged
+        if weighed.due and outreach_id in read:
+            so_already += [each for each in weighed.due if _is_so(each, read[outreach_id][0])]
+    if so_already:
+        know(connection, so_already, now)
+        spared = set(so_already)
+        due = [change for change in due if change not in spared]
     _replace(connection, before, due, now)
     _heed(connection, unchanged, now)
     _enqueue(connection, before, due, intake.lane, now, now + hold_micros)
@@ -58,8 +88,27 @@ def take_in(connection: sqlite3.Connection, intake: Intake, now: int, hold_micro
         *intake.outcomes,
         Outcome(SUPERSEDED, lost, now),
         Outcome(UNCHANGED, unchanged, now),
+        Outcome(UNCHANGED, so_already, now, reason=DIRECTORY),
     ]
     record(connection, [outcome for outcome in outcomes if outcome.changes])
+
+
+def leave(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[Change]:
+    """Has changes wait no longer, without an outcome, in a caller's transaction; those that did."""
+    left = [
+        change
+        for change in changes
+        if connection.execute(
+            "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?",
+            (change.outreach_id, change.field, change.change_id),
+        ).rowcount
+    ]
+    connection.executemany(
+        "DELETE FROM queue WHERE outreach_id = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM waiting WHERE outreach_id = ?1)",
+        {(change.outreach_id,) for change in left},
+    )
+    return left
 
 
 def last_sequence(connection: sqlite3.Connection) -> int:
@@ -109,6 +158,38 @@ def _known(connection: sqlite3.Connection, prospects: Sequence[int]) -> dict[int
         ):
             known.setdefault(outreach_id, {})[name] = Known(*rest)
     return known
+
+
+def _doubt_what_was_overwritten(
+    connection: sqlite3.Connection,
+    known: dict[int, dict[str, Known]],
+    read: Mapping[int, tuple[Mapping[str, object], int]],
+) -> None:
+    """Where somebody has changed a field since, what was delivered is no longer what it holds."""
+    some = [prospect for prospect in read if prospect in known]
+    for part in chunks(some):
+        for prospect, name, heard_at in connection.execute(
+            "SELECT outreach_id, field, heard_at FROM known WHERE NOT doubted"
+            f" AND outreach_id IN ({marks(part)})",
+            part,
+        ):
+            fields, as_of = read[prospect]
+            held = known[prospect][name]
+            if (
+                as_of > heard_at
+                and name in fields
+                and not is_same_value(name, orjson.loads(held.value), fields[name])
+            ):
+                known[prospect][name] = held._replace(value="")
+
+
+def _is_so(change: Change, fields: Mapping[str, object]) -> bool:
+    """Whether the directory says that a field holds what it is to hold."""
+    return (
+        not change.retry
+        and change.field in fields
+        and is_same_value(change.field, orjson.loads(change.value), fields[change.field])
+    )
 
 
 def _replace(

@@ -130,7 +130,7 @@ def estimate(
     mapping = mapping_rules.Mapping(plan)
     paths = expand(files)
     columns = tuple({**dict(destination.columns.pairs), **dict(columns)}.items())
-    check_headers(paths, columns)
+    check_headers(paths, columns, destination.identity.match)
     found = Estimate(paths, prospects={user.name: set() for user in destination.users})
     for path in found.files:
         for block in blocks(path, 0, columns=columns):

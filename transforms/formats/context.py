@@ -132,6 +132,10 @@ class RecordContext:
             place = self._key_places[key] = len(self.keys)
         return -place
 
+    def key_of(self, prospect: int) -> int | str:
+        """A prospect's OutreachId, or the key that it is known by."""
+        return self.keys[-prospect - 1] if prospect < 0 else prospect
+
     def name_of(self, prospect: int) -> str:
         """A prospect as its record named it, for people."""
         return shown(self.keys[-prospect - 1]) if prospect < 0 else str(prospect)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from urllib.parse import quote
+from collections.abc import Iterable, Iterator, Sequence
 
 import orjson
 
-from pipeline.ledger.store import BUSY_SECONDS, chunks, marks
+from pipeline.ledger.store import chunks, marks
 from transforms.directory import BY_EMAIL, DirectoryEntry, digest_of
+from transforms.elements import DELIVERED, UNCHANGED, Outcome
 
 _AT_ONCE = 10_000
+_LANDS_WITHIN = 120 * 1_000_000
+"""Microseconds within which a request that was sent is carried out, or never."""
 
 
 def store(
@@ -76,16 +77,59 @@ def remove(connection: sqlite3.Connection, prospects: Iterable[int]) -> None:
     connection.executemany("DELETE FROM directory WHERE outreach_id = ?", gone)
 
 
-def correct(connection: sqlite3.Connection, held: Iterable[tuple[int, str, str]]) -> None:
-    """Notes what fields hold by an answer to one of our own writes, in a caller's transaction.
+def doubt(connection: sqlite3.Connection, prospects: Iterable[int], now: int) -> None:
+    """Notes that prospects may be written from now on, within the caller's transaction.
+
+    Until it is known what came of it, what the directory says of their fields is not believed.
+    """
+    if is_kept(connection):
+        connection.executemany(
+            "UPDATE directory SET doubted_at = ?2 WHERE outreach_id = ?1",
+            ((prospect, now) for prospect in prospects),
+        )
+
+
+def correct(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
+    """Notes what fields hold by the answers to our own writes, within the caller's transaction.
+
+    Whoever has nothing more on its way is not doubted any more.
+    """
+    if not is_kept(connection):
+        return
+    held = [
+        (change.outreach_id, f'{{"{change.field}":{change.value}}}')
+        for outcome in outcomes
+        if outcome.outcome in (DELIVERED, UNCHANGED)
+        for change in outcome.changes
+    ]
+    connection.executemany(
+        "UPDATE directory SET fields = json_patch(fields, ?2) WHERE outreach_id = ?1", held
+    )
+    connection.executemany(
+        "UPDATE directory SET doubted_at = NULL WHERE outreach_id = ?1 AND NOT EXISTS"
+        " (SELECT 1 FROM waiting WHERE waiting.outreach_id = ?1)",
+        {(change.outreach_id,) for outcome in outcomes for change in outcome.changes},
+    )
+
+
+def is_kept(connection: sqlite3.Connection) -> bool:
+    """Whether there is a directory."""
+    return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM pulls)").fetchone()[0])
+
+
+def drop_addresses(
+    connection: sqlite3.Connection, stale: Iterable[tuple[str, int]], *, hashed: bool = False
+) -> None:
+    """Takes addresses from prospects that have them no more, within the caller's transaction.
 
     Args:
       connection: to the ledger.
-      held: prospect, field, and its value as JSON text.
+      stale: address and prospect.
+      hashed: whether addresses are kept as digests.
     """
     connection.executemany(
-        "UPDATE directory SET fields = json_patch(fields, ?2) WHERE outreach_id = ?1",
-        ((prospect, f'{{"{field}":{value}}}') for prospect, field, value in held),
+        "DELETE FROM addresses WHERE address = ? AND outreach_id = ?",
+        ((digest_of(key) if hashed else key, prospect) for key, prospect in stale),
     )
 
 
@@ -158,58 +202,26 @@ def find(
     return found
 
 
-def fields_of(
-    connection: sqlite3.Connection, prospects: Sequence[int]
+def believed(
+    connection: sqlite3.Connection, prospects: Sequence[int], since: int
 ) -> dict[int, tuple[dict[str, object], int]]:
-    """What the mapped fields of prospects hold, and when that was read; others are absent."""
+    """What prospects hold by the directory, as of when; those of whom it is too old are absent.
+
+    Whoever was not updated is as fresh as the last pull that came to its end. Of each, the fields
+    that were read are there, with null where they hold nothing.
+    """
+    row = connection.execute("SELECT fields, coalesce(fresh_at, 0) FROM pulls").fetchone()
+    if row is None:
+        return {}
+    nothing, fresh_at = dict.fromkeys(orjson.loads(row[0])), row[1]
     found: dict[int, tuple[dict[str, object], int]] = {}
     for some in chunks(prospects):
-        for outreach_id, fields, read_at in connection.execute(
-            "SELECT outreach_id, fields, read_at FROM directory"
+        for outreach_id, fields, read_at, doubted_at in connection.execute(
+            "SELECT outreach_id, fields, read_at, coalesce(doubted_at, 0) FROM directory"
             f" WHERE outreach_id IN ({marks(some)})",
             some,
         ):
-            found[outreach_id] = (orjson.loads(fields), read_at)
+            as_of = max(read_at, fresh_at)
+            if as_of >= since and (not doubted_at or as_of > doubted_at + _LANDS_WITHIN):
+                found[outreach_id] = ({**nothing, **orjson.loads(fields)}, as_of)
     return found
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerLookup:
-    """Finds prospects in a ledger's directory; a `transforms.directory.LookupSource`.
-
-    Attributes:
-      path: of the ledger.
-      match: by what they are known.
-      hashed: whether addresses are kept as digests.
-    """
-
-    path: str
-    match: str
-    hashed: bool = False
-
-    def open(self) -> OpenLookup:
-        """The look-up, by a connection of its own that only reads."""
-        connection = sqlite3.connect(
-            f"file:{quote(self.path)}?mode=ro",
-            uri=True,
-            timeout=BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
-        return OpenLookup(connection, self)
-
-
-@dataclass(frozen=True, slots=True)
-class OpenLookup:
-    """See `LedgerLookup`."""
-
-    connection: sqlite3.Connection
-    source: LedgerLookup
-
-    def find(self, keys: Sequence[str]) -> Mapping[str, Sequence[int]]:
-        """See `transforms.directory.Lookup`."""
-        return find(self.connection, self.source.match, keys, hashed=self.source.hashed)
-
-    def close(self) -> None:
-        """Closes the connection."""
-        self.connection.close()

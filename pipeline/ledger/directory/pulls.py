@@ -112,6 +112,26 @@ def advance(connection: sqlite3.Connection, next_page: str | None, there: int) -
     )
 
 
+def adopt(
+    connection: sqlite3.Connection, fields: Sequence[str], as_of: int, *, hashed: bool
+) -> None:
+    """Notes that the directory came from elsewhere, within the caller's transaction.
+
+    The next pull reads everybody.
+
+    Args:
+      connection: to the ledger.
+      fields: those that were read.
+      as_of: when, in microseconds since the epoch.
+      hashed: whether addresses are digests.
+    """
+    connection.execute(
+        "INSERT OR REPLACE INTO pulls (id, fields, hashed, is_full, fresh_at)"
+        " VALUES (1, ?, ?, 1, ?)",
+        (orjson.dumps(list(fields)).decode(), hashed, as_of),
+    )
+
+
 def give_up(connection: sqlite3.Connection) -> None:
     """Forgets the pull under way, within the caller's transaction: its next page is refused."""
     connection.execute("UPDATE pulls SET next_page = NULL")

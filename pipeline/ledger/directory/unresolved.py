@@ -31,11 +31,13 @@ class WaitingKey(NamedTuple):
       key: an address or an external id.
       received_at: when the last of its changes came, in microseconds since the epoch.
       looked_at: when it was last asked for; None for never.
+      gone: the prospect that had it and is no more; None where that is not known.
     """
 
     key: str
     received_at: int
     looked_at: int | None
+    gone: int | None
 
 
 class WaitingChange(NamedTuple):
@@ -89,13 +91,24 @@ def count(connection: sqlite3.Connection) -> int:
     return int(found)
 
 
+def is_any_waiting(connection: sqlite3.Connection, some: Iterable[object]) -> bool:
+    """Whether changes wait for any of some keys; OutreachIds among them wait for nothing."""
+    return any(
+        connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM unresolved WHERE key = ?)", (key,)
+        ).fetchone()[0]
+        for key in some
+        if isinstance(key, str)
+    )
+
+
 def keys(connection: sqlite3.Connection, after: str = "") -> list[WaitingKey]:
     """Keys that changes wait for, some at a time, in their order."""
     return [
         WaitingKey(*row)
         for row in connection.execute(
-            "SELECT key, max(received_at), max(looked_at) FROM unresolved WHERE key > ?"
-            " GROUP BY key ORDER BY key LIMIT ?",
+            "SELECT key, max(received_at), max(looked_at), max(gone) FROM unresolved"
+            " WHERE key > ? GROUP BY key ORDER BY key LIMIT ?",
             (after, _AT_ONCE),
         )
     ]
@@ -125,8 +138,3 @@ def take(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingCha
             )
     connection.executemany("DELETE FROM unresolved WHERE id = ?", ((each.row,) for each in found))
     return found
-
-
-def forget_keys(connection: sqlite3.Connection, some: Sequence[str]) -> int:
-    """Removes what waits for some keys, within the caller's transaction; how many changes."""
-    return len(take(connection, some))

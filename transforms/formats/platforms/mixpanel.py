@@ -40,14 +40,14 @@ class RefreshPage(NamedTuple):
       session: what the pages of one refresh have in common.
       page: counted from 1.
       pages: how many there are.
-      prospects: who is on it.
+      members: who is on it: OutreachIds, or the keys that people are known by.
     """
 
     segment: str
     session: str
     page: int
     pages: int
-    prospects: list[int]
+    members: list[int | str]
 
 
 def matches(record: dict[str, Any]) -> bool:
@@ -90,14 +90,15 @@ def refresh_page(record: dict[str, Any], reading: RecordContext) -> RefreshPage 
     page, pages = info.get("page_count", 1), info.get("total_pages", 1)
     if type(page) is not int or type(pages) is not int or not 1 <= page <= pages:
         raise Refused("unknown_shape", f"page_info says page {shown(page)} of {shown(pages)}")
-    prospects: list[int] = []
+    members: list[int | str] = []
     for member in read_list(parameters.get("members"), "parameters.members"):
         try:
-            prospects += prospects_in(reading, (member,), _ID_PATHS)
+            found = prospects_in(reading, (member,), _ID_PATHS)
+            members += [reading.key_of(each) for each in found]
         except Refused:
             continue  # Said where the page's memberships are read.
     session = str(parameters.get("mixpanel_session_id") or "")
-    return RefreshPage(_segment(parameters, reading), session, page, pages, prospects)
+    return RefreshPage(_segment(parameters, reading), session, page, pages, members)
 
 
 def _is_cohort(parameters: dict[str, Any]) -> bool:

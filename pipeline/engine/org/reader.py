@@ -1,0 +1,171 @@
+"""Keeping the directory fresh and finding whom changes are for, beside the deliveries."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from pipeline.engine.config import EngineConfig
+from pipeline.engine.inquiries import Inquiries
+from pipeline.engine.org.identities import Identities
+from pipeline.engine.org.pull import DirectoryPull
+from pipeline.ledger.directory import entries
+from pipeline.ledger.directory.unresolved import WaitingKey
+from transforms.directory import BY_EMAIL, BY_ID
+from transforms.elements import Outcome
+from transforms.errors import ActivationError, ConfigurationError
+from transforms.outreach.requester import NotNow, Requester
+
+_log = logging.getLogger(__name__)
+
+PAGES_AT_ONCE = 20
+"""Requests of a pull that are debited together."""
+REFUSED_SECONDS = 3_600.0
+"""After which it is tried again to read what Outreach does not let us read."""
+LOOK_AGAIN_SECONDS = 5.0
+"""How often it is looked whether anybody is to be looked up."""
+
+
+class OrgReader:
+    """Reads the org, a little at a time; each step is durable.
+
+    Args:
+      ledger: a connection, used by one thread at a time.
+      config: of the engine.
+      inquiries: asks Outreach.
+    """
+
+    def __init__(
+        self, ledger: sqlite3.Connection, config: EngineConfig, inquiries: Inquiries
+    ) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._settings = config.directory
+        self._inquiries = inquiries
+        self._identities = Identities(ledger, config, config.directory)
+        self._rests_until = -math.inf
+        self._was_refused = False
+        self.pull = DirectoryPull(ledger, config.directory, config.clock)
+
+    @property
+    def revise(self) -> Callable[[Sequence[Outcome]], Sequence[Outcome]]:
+        """Has changes wait again whose prospect is gone; see `Identities.revise`."""
+        return self._identities.revise
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether changes wait for their prospects to be found."""
+        return self._settings.match != BY_ID and self._identities.waits
+
+    def tend(self, *, may_pull: bool) -> bool:
+        """Does what is due, for a turn at most; returns whether anything was done.
+
+        Args:
+          may_pull: whether nothing live waits for the budget.
+        """
+        if self._config.dry_run or self._config.clock() < self._rests_until:
+            return False
+        busy = self._settings.match != BY_ID and self._find_prospects()
+        if may_pull and not self._settings.at_once and self._config.clock() >= self.pull.due_at():
+            busy |= self._attempt(self._read_pages)
+        return busy
+
+    def refresh(self, stopped: Callable[[], bool], *, full: bool = False) -> bool:
+        """Reads pages of a pull now, for as long as can be; returns whether it has come to its end.
+
+        Raises:
+          CredentialError, ActivationError: it cannot be read before a person mends something.
+        """
+        if not self.pull.under_way or full:
+            self.pull.begin(full=full)
+        while self.pull.under_way and not stopped():
+            try:
+                self._inquiries.run(
+                    PAGES_AT_ONCE,
+                    lambda requester: self.pull.pages(requester, lambda: not stopped()),
+                )
+            except NotNow:
+                return False
+        return not self.pull.under_way
+
+    def give_up(self) -> None:
+        """Makes dead letters of what waits and is not known, where nothing is asked for.
+
+        Raises:
+          ConfigurationError: there is no directory at all.
+        """
+        if self._settings.match == BY_ID:
+            return
+        if not entries.is_kept(self._ledger):
+            raise ConfigurationError(
+                f"prospects are matched by {self._settings.match}, and nothing is known of them"
+                " yet; read them first: outreach-activation pull --destination PATH --ledger PATH"
+            )
+        self._identities.give_up()
+
+    def next_at(self) -> float:
+        """When there is something to do again, in seconds since the epoch; infinity for never."""
+        if self._config.dry_run:
+            return math.inf
+        at = math.inf if self._settings.at_once else self.pull.due_at()
+        now = self._config.clock()
+        if self.is_waited_for:
+            at = min(at, now if self._settings.at_once else now + LOOK_AGAIN_SECONDS)
+        if at == math.inf:
+            return at
+        return max(at, self._rests_until, self._inquiries.next_at() if at <= now else at)
+
+    def next_request_at(self) -> float:
+        """When a request can be made again, in seconds since the epoch."""
+        return self._inquiries.next_at()
+
+    def _find_prospects(self) -> bool:
+        self._identities.resolve()
+        busy = False
+        while asked := self._identities.to_ask():
+            if not self._attempt(lambda: self._look_up(asked)):
+                break
+            busy = True
+            if not self._settings.at_once:
+                break
+        return busy
+
+    def _look_up(self, asked: Sequence[WaitingKey]) -> None:
+        if self._settings.match != BY_EMAIL:
+            self._identities.decide(asked)
+            return
+
+        async def look_up(requester: Requester) -> None:
+            await self._identities.look_up(requester, asked)
+
+        self._inquiries.run(1, look_up)
+
+    def _read_pages(self) -> None:
+        ends = self._config.clock() + self._config.turn_seconds
+        full = self.pull.begin()
+        _log.debug("reading %s", "all prospects" if full else "the prospects updated since")
+        self._inquiries.run(
+            PAGES_AT_ONCE,
+            lambda requester: self.pull.pages(requester, lambda: self._config.clock() < ends),
+        )
+
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        """Does it; returns False where it cannot be done at present."""
+        try:
+            work()
+        except NotNow:
+            return False
+        except ActivationError as problem:
+            if not self._was_refused:
+                _log.warning(
+                    "the org cannot be read, and it is tried again every %d minutes: %s",
+                    REFUSED_SECONDS / 60,
+                    problem,
+                )
+            self._was_refused = True
+            self._rests_until = self._config.clock() + REFUSED_SECONDS
+            return False
+        self._was_refused = False
+        return True

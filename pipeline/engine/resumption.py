@@ -1,0 +1,41 @@
+"""What a process sets right in the ledger before it goes on with what another left."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from pipeline.engine.config import EngineConfig
+from pipeline.ledger import guard, queue, remap, users
+from pipeline.ledger.store import transaction
+from transforms.clock import micros
+from transforms.mapping import Mapping
+from transforms.outreach.backoff import HOLD_MOST_SECONDS
+
+
+def resume(ledger: sqlite3.Connection, config: EngineConfig, now: float) -> None:
+    """Brings what waits up to date with a destination that may have changed, and with the clock.
+
+    Args:
+      ledger: a connection.
+      config: of the engine.
+      now: seconds since the epoch.
+    """
+    # Whoever met trouble waits, but not to be looked at only.
+    longest = config.hold_seconds if config.dry_run else HOLD_MOST_SECONDS
+    longest = max(longest, config.hold_seconds)
+    mapped = Mapping(config.plan)
+    remap.tell(
+        remap.remap(ledger, mapped, micros(now)),
+        remap.leftovers(ledger, config.plan.audiences),
+    )
+    with transaction(ledger):
+        users.name_users(ledger, {each.name: each.budget for each in config.accesses})
+        guard.name_audiences(ledger, config.plan.audiences)
+        queue.resume(
+            ledger,
+            [each.name for each in config.accesses],
+            mapped.user_of,
+            micros(now),
+            micros(now + config.hold_seconds),
+            micros(now + longest),
+        )
