@@ -9,8 +9,8 @@ from typing import NamedTuple
 import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
-from pipeline.io.directory_file import ReadDirectory
-from pipeline.io.sinks import WriteDeadLetters, WriteLines
+from pipeline.io.settle import Settle
+from pipeline.io.sinks import WriteDeadLetters
 from transforms.directory import BY_ID, LookupSource
 from transforms.elements import Change, DeadLetter, Outcome, Patch
 from transforms.mapping import Plan
@@ -18,7 +18,6 @@ from transforms.stages.coalesce import Coalesce
 from transforms.stages.map import Map
 from transforms.stages.parse import Parse
 from transforms.stages.patch import PatchProspects, PatchResult, Rehearse
-from transforms.stages.receipts import Receipts
 from transforms.stages.resolve import RefuseUnresolved, Resolve, Unresolved
 
 
@@ -33,7 +32,7 @@ class Activation:
       receipts: where receipts go; None to count them only.
       dead_letters: where dead letters go; None to count them only.
       deferred: where those go that a drained job left; None for where the others go.
-      directory: where prospects are found by what the plan matches by; a path, or a ledger's.
+      directory: where prospects are found by what the plan matches by; None where by their ids.
     """
 
     plan: Plan
@@ -42,7 +41,7 @@ class Activation:
     receipts: str | None = None
     dead_letters: str | None = None
     deferred: str | None = None
-    directory: LookupSource | str | None = None
+    directory: LookupSource | beam.PTransform | None = None
 
     def build(self, pipeline: beam.Pipeline, source: beam.PTransform) -> None:
         """From arrivals to receipts; `source` gives PCollection[Block], bounded or not."""
@@ -69,16 +68,9 @@ class Activation:
         parsed = blocks | "Parse" >> Parse.of(self.plan)
         arrived, unresolved = parsed.arrived, None
         if self.plan.match != BY_ID:
-            arrived, unresolved = arrived | "Resolve" >> self._resolve(pipeline)
+            arrived, unresolved = arrived | "Resolve" >> Resolve(self.plan, self.directory)
         mapped = arrived | "Map" >> Map(self.plan)
         return TakenIn(mapped.changes, mapped.outcomes, parsed.dead_letters, unresolved)
-
-    def _resolve(self, pipeline: beam.Pipeline) -> Resolve:
-        """Resolve, by a directory beside the job or by one in a file."""
-        if isinstance(self.directory, str):
-            entries = pipeline | "Directory" >> ReadDirectory(self.directory)
-            return Resolve(self.plan, entries=entries)
-        return Resolve(self.plan, self.directory)
 
     def deliver(self, patches: PCollection[Patch]) -> PatchResult:
         """The second half: from patches to what became of them."""
@@ -100,19 +92,3 @@ class Gathered(NamedTuple):
     patches: PCollection[Patch]
     outcomes: tuple[PCollection[Outcome], ...]
     dead_letters: PCollection[DeadLetter]
-
-
-@dataclass
-class Settle(beam.PTransform):
-    """Writes the receipts and dead letters of outcomes to where they go."""
-
-    receipts: str | None
-    dead_letters: str | None
-    deferred: str | None = None
-
-    def expand(self, outcomes: PCollection[Outcome]) -> None:
-        """PCollection[Outcome]."""
-        settled = outcomes | "Receipts" >> Receipts(written=self.receipts is not None)
-        if self.receipts is not None:
-            settled.receipts | "WriteReceipts" >> WriteLines(self.receipts)
-        settled.dead_letters | "DeadLetters" >> WriteDeadLetters(self.dead_letters, self.deferred)

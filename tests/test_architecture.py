@@ -17,6 +17,7 @@ from tests.support.program import ROOT
 PURE = (
     "elements",
     "errors",
+    "directory",
     "fold",
     "mapping",
     "plan",
@@ -51,6 +52,7 @@ LAYERS = (
     (
         "transforms.clock",
         "transforms.coders",
+        "transforms.directory",
         "transforms.elements",
         "transforms.errors",
         "transforms.fold",

@@ -10,7 +10,7 @@ from pipeline.engine.user_schedule import UserSchedule
 from pipeline.ledger import history
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
-from transforms.outreach.requester import NotNow, Requester
+from transforms.outreach.requests.requester import NotNow, Requester
 from transforms.outreach.sender_pool import SenderPool
 
 _Result = TypeVar("_Result")

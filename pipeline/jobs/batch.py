@@ -15,7 +15,7 @@ from pipeline.console import progress
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
 from pipeline.graph import Activation
-from pipeline.io.directory_file import read_head
+from pipeline.io.directory_file import ReadDirectory, read_head
 from pipeline.io.files import ReadFiles, expand
 from pipeline.io.headers import check_headers
 from pipeline.io.targets import OutputKind, prepare
@@ -128,8 +128,8 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     return RunResult(summary, counts.reasons, counts.kept, board.problems, earlier)
 
 
-def directory_of(plan: mapping.Plan, path: str | None) -> str | None:
-    """The file in which a run without a ledger finds prospects; None where it needs none.
+def directory_of(plan: mapping.Plan, path: str | None) -> ReadDirectory | None:
+    """The directory in which a run without a ledger finds prospects; None where it needs none.
 
     Raises:
       ConfigurationError: it needs one, and none is named, or none that can be read.
@@ -142,7 +142,7 @@ def directory_of(plan: mapping.Plan, path: str | None) -> str | None:
             " them; name one: --directory FILE, as outreach-activation pull --output FILE writes it"
         )
     read_head(path)
-    return path
+    return ReadDirectory(path)
 
 
 @contextlib.contextmanager

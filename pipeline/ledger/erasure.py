@@ -6,7 +6,7 @@ import re
 import sqlite3
 import time
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import orjson
@@ -22,6 +22,8 @@ TABLES: Final = {
     "receipts": "receipts",
     "dead_letters": "dead letters",
     "exits": "notes of leaving an audience",
+    "directory": "what the directory holds of it",
+    "addresses": "addresses and ids that it is found by",
 }
 """Where a prospect is found, and what to call it."""
 _SCRUBS: Final = 50
@@ -41,13 +43,15 @@ def forget(connection: sqlite3.Connection, outreach_id: int, *, again: bool) -> 
     Returns:
       Rows removed, by table; without those of which there were none.
     """
+    known_by = _known_by(connection, outreach_id)
     removed = {
         table: connection.execute(
             f"DELETE FROM {table} WHERE outreach_id = ?", (outreach_id,)
         ).rowcount
         for table in TABLES
     }
-    removed["dead_letters"] += _forget_unreadable(connection, outreach_id)
+    removed["dead_letters"] += _forget_unreadable(connection, outreach_id, known_by)
+    _forget_keys(connection, outreach_id, known_by)
     forget_member(connection, outreach_id)
     # Changes that waited have no receipt, and are to be missed by nobody who counts.
     connection.execute(
@@ -107,14 +111,18 @@ def messages_to_come(connection: sqlite3.Connection) -> int:
     return count
 
 
-def names(letter: Mapping[str, Any], outreach_id: int) -> bool:
+def names(letter: Mapping[str, Any], outreach_id: int, known_by: Collection[str] = ()) -> bool:
     """Whether what arrived names a prospect: under a key for ids, or, unreadable, anywhere.
 
     Args:
-      letter: a dead letter of stage ``parse``.
+      letter: a dead letter.
       outreach_id: the prospect.
+      known_by: its addresses and external id, which are looked for anywhere.
     """
     payload = letter["payload"]
+    text = orjson.dumps(payload).decode().casefold() if known_by else ""
+    if any(key.casefold() in text for key in known_by):
+        return True
     if isinstance(payload, dict) and payload.keys() == {"base64"}:
         payload = b64decode(payload["base64"]).decode(errors="replace")
     if isinstance(payload, str):
@@ -125,12 +133,40 @@ def names(letter: Mapping[str, Any], outreach_id: int) -> bool:
     return _holds(payload, (outreach_id, str(outreach_id)))
 
 
-def _forget_unreadable(connection: sqlite3.Connection, outreach_id: int) -> int:
-    """What could not be read names its prospect only in what arrived."""
+def _known_by(connection: sqlite3.Connection, outreach_id: int) -> list[str]:
+    """The addresses and the external id by which the directory finds a prospect."""
+    return [
+        key
+        for (key,) in connection.execute(
+            "SELECT address FROM addresses WHERE outreach_id = ?1 UNION ALL SELECT external_id"
+            " FROM directory WHERE outreach_id = ?1 AND external_id NOT NULL",
+            (outreach_id,),
+        )
+    ]
+
+
+def _forget_keys(
+    connection: sqlite3.Connection, outreach_id: int, known_by: Collection[str]
+) -> None:
+    """Removes what is kept of a prospect under what it is known by."""
+    connection.execute("DELETE FROM unresolved WHERE gone = ?", (outreach_id,))
+    for key in known_by:
+        connection.execute("DELETE FROM unresolved WHERE key = ?", (key,))
+    for name in (str(outreach_id), *known_by):
+        connection.execute("DELETE FROM exclusions WHERE prospect = ?", (name,))
+
+
+def _forget_unreadable(
+    connection: sqlite3.Connection, outreach_id: int, known_by: Collection[str]
+) -> int:
+    """What could not be read, or whose prospect was not found, names it only in what arrived."""
     letters = connection.execute(
-        "SELECT id, line FROM dead_letters WHERE outreach_id IS NULL AND stage = 'parse'"
+        "SELECT id, line FROM dead_letters WHERE (outreach_id IS NULL AND stage = 'parse')"
+        " OR outreach_id = 0"
     )
-    found = [(number,) for number, line in letters if names(orjson.loads(line), outreach_id)]
+    found = [
+        (number,) for number, line in letters if names(orjson.loads(line), outreach_id, known_by)
+    ]
     connection.executemany("DELETE FROM dead_letters WHERE id = ?", found)
     return len(found)
 

@@ -21,7 +21,7 @@ from transforms.outreach.backoff import CircuitBreaker
 from transforms.outreach.client import OutreachClient, Timeouts
 from transforms.outreach.delivery import Delivery, UserProgress
 from transforms.outreach.read_before_write import ReadBeforeWrite
-from transforms.outreach.requester import Requester
+from transforms.outreach.requests.requester import Requester
 from transforms.outreach.sender import Sender
 
 _Result = TypeVar("_Result")

@@ -171,26 +171,30 @@ class Resolve(beam.PTransform):
 
     Attributes:
       plan: with what it matches by.
-      lookup: where prospects are found; None for `entries`.
-      entries: PCollection[DirectoryEntry], bounded, as a side input.
+      directory: where prospects are found: a look-up, or a source of `DirectoryEntry`, bounded,
+        that becomes a side input.
     """
 
     plan: Plan
-    lookup: LookupSource | None = None
-    entries: PCollection[DirectoryEntry] | None = None
+    directory: LookupSource | beam.PTransform | None = None
 
     def expand(self, arrived: PCollection[Arrived]) -> ResolveResult:
         """PCollection[Arrived] to `ResolveResult`."""
-        if self.lookup is not None:
-            step = beam.ParDo(ResolveDoFn(self.plan, self.lookup))
-        else:
+        if self.directory is None:
+            raise ValueError(
+                f"prospects are matched by {self.plan.match}, and there is no directory"
+            )
+        if isinstance(self.directory, beam.PTransform):
             found = (
-                self.entries
+                arrived.pipeline
+                | "Directory" >> self.directory
                 | "Keys" >> beam.FlatMap(_keyed, self.plan.match).with_output_types(tuple[str, int])
                 | "ByKey" >> beam.GroupByKey()
                 | "Ids" >> beam.MapTuple(_ids).with_output_types(tuple[str, list[int]])
             )
             step = beam.ParDo(ResolveBesideDoFn(self.plan), AsDict(found))
+        else:
+            step = beam.ParDo(ResolveDoFn(self.plan, self.directory))
         resolved = arrived | "Look" >> step.with_output_types(
             Arrived, unresolved=Unresolved
         ).with_outputs("unresolved", main="arrived")

@@ -24,7 +24,7 @@ from transforms.elements import REJECTED, SUPERSEDED, Change, Outcome
 from transforms.errors import ActivationError
 from transforms.mapping import Mapping as PlanMapping
 from transforms.mapping import Misfit
-from transforms.outreach.requester import Requester
+from transforms.outreach.requests.requester import Requester
 from transforms.outreach.responses import Fate
 from transforms.stages.resolve import Unresolved, refused
 

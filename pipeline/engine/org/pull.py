@@ -22,7 +22,7 @@ from pipeline.ledger.store import transaction
 from transforms.clock import micros
 from transforms.directory import DirectoryEntry, entry_of
 from transforms.errors import ActivationError
-from transforms.outreach.requester import Answer, Requester
+from transforms.outreach.requests.requester import Answer, Requester
 from transforms.outreach.responses import Fate
 
 _log = logging.getLogger(__name__)

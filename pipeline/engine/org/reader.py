@@ -16,7 +16,7 @@ from pipeline.ledger.directory.unresolved import WaitingKey
 from transforms.directory import BY_EMAIL, BY_ID
 from transforms.elements import Outcome
 from transforms.errors import ActivationError, ConfigurationError
-from transforms.outreach.requester import NotNow, Requester
+from transforms.outreach.requests.requester import NotNow, Requester
 
 _log = logging.getLogger(__name__)
 

@@ -163,7 +163,7 @@ def turns_of(count: int, backfill: int = 0) -> Turns:
 
 def spend(ledger: sqlite3.Connection, requests: int, patches: int) -> None:
     """Sends so many requests of a turn, and is killed."""
-    grant = schedule(ledger).grant(turns_of(patches))
+    grant = schedule(ledger).grant(patches)
     for _ in range(requests):
         assert grant.take(1, SECONDS) == (1, 0.0)
         grant.learn(RateLimits(), SECONDS, answers_when_sent=grant.answers)
@@ -184,7 +184,7 @@ def test_a_killed_process_spent_no_more_than_the_next_one_knows_and_little_less(
 def test_a_budget_is_not_spent_that_cannot_be_written_down(ledger: sqlite3.Connection) -> None:
     one = schedule(ledger)
     before = one.affordable(SECONDS)
-    grant = one.grant(turns_of(5))
+    grant = one.grant(5)
     ledger.execute("PRAGMA query_only = ON")
 
     assert grant.take(1, SECONDS)[0] == 0
@@ -195,7 +195,7 @@ def test_a_budget_is_not_spent_that_cannot_be_written_down(ledger: sqlite3.Conne
 
 
 def test_an_advance_ends_with_its_budget(ledger: sqlite3.Connection) -> None:
-    grant = schedule(ledger).grant(turns_of(5_000))
+    grant = schedule(ledger).grant(5_000)
 
     assert sum(grant.take(1, SECONDS)[0] for _ in range(1_100)) == 1_000
     grant.close()

@@ -1,0 +1,12 @@
+"""What makes each version of a ledger's file from the one before it, in order.
+
+A migration that was released is never changed: a ledger that is out there was made by it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pipeline.ledger.migrations import v1_ledger, v2_refreshes, v3_directory
+
+MIGRATIONS: Final = (v1_ledger.SQL, v2_refreshes.SQL, v3_directory.SQL)

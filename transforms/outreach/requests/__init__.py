@@ -1,0 +1,1 @@
+"""Requests besides patches: reading the org, looking people up, bulk actions."""
