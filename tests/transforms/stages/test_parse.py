@@ -249,7 +249,7 @@ def holds_nothing(line: bytes) -> bool:
     if line.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(HEAD.encode()):
         rows = csv.reader(io.StringIO(line.decode().partition("\n")[2], newline=""))
         return not any(cell for row in rows for cell in row)
-    value = orjson.loads(line)
+    value = json.loads(line)  # Which reads Infinity, as we do.
     if isinstance(value, dict) and value.get("stage") == "parse":
         payload = value["payload"]
         return holds_nothing(
@@ -289,7 +289,7 @@ def is_list_within_a_list(letter: DeadLetter) -> bool:
     text = orjson.loads(letter.payload)
     if letter.reason != "unknown_shape" or not isinstance(text, str):
         return False
-    return text.startswith("[") or (text.startswith("{") and "profiles" in orjson.loads(text))
+    return text.startswith("[") or (text.startswith("{") and "profiles" in json.loads(text))
 
 
 cells = st.text(alphabet="abc,;\t\"'\n é", max_size=6)
