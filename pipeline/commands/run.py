@@ -55,6 +55,11 @@ if TYPE_CHECKING:
     metavar="TOPIC",
     help="With --runner: where what a drained job left goes; else to the dead letters.",
 )
+@flag(
+    "directory",
+    metavar="FILE",
+    help="With --runner: prospects by what they are matched by, from `pull --output`.",
+)
 @flag("dry_run", is_flag=True, help="Do everything but the requests; acknowledge nothing.")
 @flag("summary", metavar="PATH", help="Where the summary is written too, when it has stopped.")
 @flag(
@@ -93,6 +98,7 @@ def run_command(
     receipts: str | None,
     dead_letters: str | None,
     deferred: str | None,
+    directory: str | None,
     dry_run: bool,
     summary: str | None,
     metrics_port: int | None,
@@ -139,7 +145,7 @@ def run_command(
                 "dry_run": dry_run or None,
                 "listen": listen,
             },
-            elsewhere={"deferred": deferred},
+            elsewhere={"deferred": deferred, "directory": directory},
         )
         finished: RunResult | None
         asked: AlwaysOn | Streaming
@@ -180,6 +186,7 @@ def run_command(
                 receipts=receipts,
                 dead_letters=dead_letters,
                 deferred=deferred,
+                directory=directory,
                 beam_flags=context.obj,
             )
             finished = _stream(plan, asked, runner, console)
@@ -223,6 +230,7 @@ _WHY_NOT = {
     "page_port": "the page is a view over a ledger, and a runner keeps none",
     "dry_run": "a runner would acknowledge what nobody sends",
     "listen": "a runner pulls; start `listen`, which publishes to a topic, beside it",
+    "directory": "on this machine the ledger has a directory of its own, which the job keeps fresh",
     "deferred": "on this machine nothing is deferred, since what is left waits in the ledger",
 }
 

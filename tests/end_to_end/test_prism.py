@@ -24,6 +24,7 @@ from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
 from tests.end_to_end.test_replay import FIELDS, NUMBERS, SEGMENTS, values
 from tests.support.delivering import statuses
+from tests.support.org import address, by_mail, people, pull, write_org
 from tests.support.program import command, environment, json_lines, replay, run, write_destination
 from tests.support.pubsub_emulator import Channel, Emulator
 from tests.support.sandbox_client import wait_for
@@ -40,6 +41,7 @@ pytestmark = [
 PROSPECTS = 120
 LINES = untied(flat_lines(700, PROSPECTS, SEGMENTS))
 STATE = expected(LINES, FIELDS)
+MONDAY = "2026-01-05T08:00:00Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,3 +328,23 @@ def test_a_subscription_that_is_not_there_is_told_in_a_sentence(
     assert ended.status == 1
     assert "cannot pull from projects/tests/subscriptions/none" in ended.stderr.splitlines()[-1]
     assert json_lines(tmp_path / "dead_letters.jsonl") == []
+
+
+def test_prospects_by_mail_are_found_in_a_file_of_the_directory(
+    tmp_path: Path, emulator: Emulator, channel: Channel, prism: list[str]
+) -> None:
+    with running_sandbox(SandboxOptions()) as sandbox:
+        sandbox.seed(people(30))
+        write_org(tmp_path, sandbox.url, delivery={"hold_seconds": 0.5})
+        assert pull(tmp_path, "--output=directory.jsonl").status == 0
+        sandbox.seed(people(1, first=77))
+        some = [(address(number), "seg-a", "realized", MONDAY) for number in (*range(1, 31), 77)]
+        channel.publish(*by_mail(some))
+        outputs = ["--dead_letters=dead_letters.jsonl", "--receipts=receipts.jsonl"]
+        flags = [*prism, *outputs, "--directory=directory.jsonl"]
+        with job(tmp_path, emulator, channel, flags) as running:
+            wait_for(lambda: len(values(sandbox)) == 30, 60)
+            summary = running.drain()
+        assert summary["delivered"] == 30
+        (letter,) = json_lines(tmp_path / "dead_letters.jsonl")
+        assert (letter["reason"], letter["payload"]["email"]) == ("prospect_unknown", address(77))
