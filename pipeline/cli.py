@@ -39,6 +39,10 @@ COMMANDS = {
         "pipeline.commands.org.pull:pull_command",
         "Reads the org's prospects into a ledger, 1,000 with one request.",
     ),
+    "reconcile": Later(
+        "pipeline.commands.org.reconcile:reconcile_command",
+        "Compares what fields should hold with what Outreach holds, and repairs it.",
+    ),
     "release": Later(
         "pipeline.commands.ledger.release:release_command",
         "Lets an audience go that was held because it emptied at once.",

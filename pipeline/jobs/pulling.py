@@ -126,11 +126,16 @@ def refresh(job: OrgJob, console: Console, *, full: bool = False) -> bool:
     while not org.refresh(lambda: stop_signal.stopped):
         if stop_signal.stopped:
             return False
-        rest = max(0.05, org.next_request_at() - job.config.clock())
-        if rest > WAIT_SECONDS:
-            console.print(f"  waits {duration(rest)} for the budget")
-        stop_signal.wait(min(WAIT_SECONDS, rest))
+        wait_for_budget(job, console)
     return True
+
+
+def wait_for_budget(job: OrgJob, console: Console) -> None:
+    """Waits until a request can be made, or for ten seconds, or until it is to stop."""
+    rest = max(0.05, job.scheduler.org.next_request_at() - job.config.clock())
+    if rest > WAIT_SECONDS:
+        console.print(f"  waits {duration(rest)} for the budget")
+    job.stop_signal.wait(min(WAIT_SECONDS, rest))
 
 
 def know_the_org(job: OrgJob, console: Console) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from pipeline.engine.config import EngineConfig
 from pipeline.engine.inquiries import Inquiries
@@ -116,6 +116,10 @@ class OrgReader:
         if at == math.inf:
             return at
         return max(at, self._rests_until, self._inquiries.next_at() if at <= now else at)
+
+    def ask(self, requests: int, work: Callable[[Requester], Awaitable[None]]) -> None:
+        """Has requests made; as of `Inquiries.run`."""
+        self._inquiries.run(requests, work)
 
     def next_request_at(self) -> float:
         """When a request can be made again, in seconds since the epoch."""
