@@ -7,6 +7,10 @@ import click
 from pipeline.console.flags import CommandGroup, Later
 
 COMMANDS = {
+    "clear": Later(
+        "pipeline.commands.org.clear:clear_command",
+        "Empties a field wherever it holds something.",
+    ),
     "connect": Later(
         "pipeline.commands.connect:connect_command",
         "Connects one Outreach user by OAuth, and stores the tokens.",

@@ -213,6 +213,9 @@ FROM_RECEIPT = "receipt:"
 A row of its own would change the layout of every job's state; `is_known` tells them apart.
 """
 
+CLEARED = "clear:"
+"""Begins the origin of a change by which a person has a field emptied, mapped or not."""
+
 KEYED = "@"
 """In an arrival's id, before the digest of the key that its prospect was known by.
 

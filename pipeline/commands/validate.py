@@ -24,6 +24,7 @@ from transforms.formats.csv_rows import Columns
 @click.command("validate")
 @flag("destination", metavar="PATH", help="The destination file (YAML).")
 @flag("live", is_flag=True, help="Ask Outreach too: tokens, scopes, and the fields written to.")
+@flag("ledger", metavar="PATH", help="Look too at what it knows of fields that others use.")
 @flag(
     "input",
     multiple=True,
@@ -40,6 +41,7 @@ from transforms.formats.csv_rows import Columns
 def validate_command(
     destination: str | None,
     live: bool,
+    ledger: str | None,
     input: tuple[str, ...],  # noqa: A002 - the flag's name
     columns: str | None,
     schema: bool,
@@ -61,6 +63,10 @@ def validate_command(
         verdict = examine(destination)
         if live:
             examine_live(verdict)
+        if ledger is not None and verdict.destination is not None:
+            from pipeline.preflight.ledger_checks import ledger_warnings  # noqa: PLC0415 - slow
+
+            verdict.warnings += ledger_warnings(verdict.destination, ledger)
         if input:
             logs.configure(console)
             examine_input(verdict, input, parse_columns(columns))

@@ -24,11 +24,10 @@ def resume(ledger: sqlite3.Connection, config: EngineConfig, now: float) -> None
     longest = config.hold_seconds if config.dry_run else HOLD_MOST_SECONDS
     longest = max(longest, config.hold_seconds)
     mapped = Mapping(config.plan)
-    remap.tell(
-        remap.remap(ledger, mapped, micros(now)),
-        remap.leftovers(ledger, config.plan.audiences),
-    )
+    left = remap.leftovers(ledger, config.plan.audiences)
+    remap.tell(remap.remap(ledger, mapped, micros(now)), left)
     with transaction(ledger):
+        remap.note_leftovers(ledger, left, config.plan.audiences, micros(now))
         users.name_users(ledger, {each.name: each.budget for each in config.accesses})
         guard.name_audiences(ledger, config.plan.audiences)
         queue.resume(

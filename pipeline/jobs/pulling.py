@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -43,9 +43,16 @@ class OrgJob(NamedTuple):
 
 @contextmanager
 def org_job(
-    destination: Destination, place: Place, ledger: str, console: Console
+    destination: Destination, place: Place, ledger: str, console: Console, also: Sequence[str] = ()
 ) -> Iterator[OrgJob]:
     """Holds a ledger for a command that asks about the org, until the block ends.
+
+    Args:
+      destination: whose mapped fields are of interest.
+      place: which Outreach, by whom.
+      ledger: its path.
+      console: for people, on standard error.
+      also: other fields that are to be read.
 
     Raises:
       ConfigurationError: the ledger is in use or cannot be used.
@@ -56,7 +63,8 @@ def org_job(
         stack.enter_context(owned(ledger))
         connection = stack.enter_context(closing(connect(ledger)))
         config = engine_config(destination, place, progress.watch)
-        config = replace(config, directory=replace(config.directory, at_once=True))
+        fields = tuple(sorted({*config.directory.fields, *also}))
+        config = replace(config, directory=replace(config.directory, at_once=True, fields=fields))
         stack.enter_context(stopping(board, stop_signal, console))
         scheduler = stack.enter_context(closing(Scheduler(connection, config)))
         yield OrgJob(connection, config, scheduler, stop_signal)

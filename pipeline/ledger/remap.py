@@ -15,7 +15,7 @@ from pipeline.ledger.history import record
 from pipeline.ledger.inbox import BACKFILL
 from pipeline.ledger.store import chunks, marks, transaction
 from pipeline.ledger.waiting import Intake, change_of, columns_of, take_in
-from transforms.elements import REJECTED, SUPERSEDED, Change, Outcome
+from transforms.elements import CLEARED, REJECTED, SUPERSEDED, Change, Outcome
 from transforms.mapping import Mapping, Misfit
 from transforms.plan import Audience
 
@@ -111,6 +111,26 @@ def leftovers(connection: sqlite3.Connection, audiences: Sequence[Audience]) -> 
     return found
 
 
+def note_leftovers(
+    connection: sqlite3.Connection,
+    left: Iterable[Leftover],
+    audiences: Sequence[Audience],
+    now: int,
+) -> None:
+    """Keeps in mind which fields are left, within the caller's transaction.
+
+    One that its audience is written to again is left no more.
+    """
+    connection.executemany(
+        "INSERT OR IGNORE INTO leftovers (field, segment, name, since) VALUES (?, ?, ?, ?)",
+        ((each.field, each.segment, each.name, now) for each in left),
+    )
+    connection.executemany(
+        "DELETE FROM leftovers WHERE field = ? AND segment = ?",
+        ((each.field, each.segment) for each in audiences),
+    )
+
+
 def tell(remapped: Remapped, left: Iterable[Leftover]) -> None:
     """Logs what a changed destination did to what waits, and what it leaves behind."""
     if any(remapped):
@@ -127,16 +147,13 @@ def tell(remapped: Remapped, left: Iterable[Leftover]) -> None:
         where = "no field" if each.moved_to is None else each.moved_to
         _log.warning(
             "%s still holds in %d prospects what audience %s (%s) was written there; that"
-            " audience goes to %s now. To empty %s, replay its members with a copy of the"
-            " destination that has mapping_id: %s and values: {realized: null, existing: null,"
-            " exited: null} for it",
+            " audience goes to %s now. To empty it: outreach-activation clear %s",
             each.field,
             each.prospects,
             each.name,
             each.segment,
             where,
             each.field,
-            each.field.removeprefix("custom"),
         )
 
 
@@ -151,7 +168,7 @@ def _kinds(connection: sqlite3.Connection) -> list[_Key]:
 def _is_stale(key: _Key, mapping: Mapping) -> bool:
     segment, namespace, origin, field, value = key
     if segment is None:
-        return field not in mapping.targets(origin)
+        return not origin.startswith(CLEARED) and field not in mapping.targets(origin)
     write = mapping.write(namespace, segment, origin)
     return write is None or (write.field, write.value) != (field, value)
 

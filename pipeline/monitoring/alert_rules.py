@@ -19,7 +19,8 @@ BUDGET: Final = "budget"
 REFUSED: Final = "refused"
 LATE: Final = "late"
 MASS_EXIT: Final = "mass_exit"
-KINDS: Final = (PAUSED, BUDGET, REFUSED, LATE, MASS_EXIT)
+DRIFT: Final = "drift"
+KINDS: Final = (PAUSED, BUDGET, REFUSED, LATE, MASS_EXIT, DRIFT)
 """What can need a person; `docs/operations.md` says what to do about each."""
 
 QUIET_SECONDS: Final = {BUDGET: 300.0, REFUSED: 300.0, LATE: 300.0}
@@ -53,6 +54,7 @@ def conditions(standing: Snapshot, ledger: str) -> list[Condition]:
         *_refused(standing),
         *_late(standing),
         *(Condition(MASS_EXIT, each.segment, describe(each, ledger)) for each in held),
+        *_drifted(standing, ledger),
     ]
 
 
@@ -107,6 +109,22 @@ def _late(standing: Snapshot) -> Iterator[Condition]:
                 f"user {user.name!r}: changes wait since {since}; {_waiting(user)}. More arrives"
                 " than the budget carries, or Outreach does not answer: status says which",
             )
+
+
+def _drifted(standing: Snapshot, ledger: str) -> Iterator[Condition]:
+    found = standing.org.drift
+    if found is None or not found.get("alert"):
+        return
+    fields = ", ".join(
+        f"{each['field']} {each['different']:,}" for each in found["audiences"] if each["different"]
+    )
+    yield Condition(
+        DRIFT,
+        "",
+        f"{found['percent']:g} % of what Outreach was checked for is not what it should be"
+        f" ({fields}). Somebody edits these fields, or another tool writes them; to see and repair"
+        f" it: outreach-activation reconcile --destination PATH --ledger {quote(ledger)}",
+    )
 
 
 def _waiting(user: User) -> str:

@@ -15,6 +15,7 @@ from rich.text import Text
 from pipeline.console.formatting import duration
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.queries.snapshot import Snapshot, User
+from pipeline.monitoring import org_view
 from pipeline.monitoring.alert_rules import command, question
 from transforms.clock import micros
 from transforms.times import format_time
@@ -41,6 +42,8 @@ def page(seen: StatusData) -> RenderableType:
         for alert in standing.alerts
         if alert.kind not in _SHOWN_OTHERWISE
     ]
+    for line in org_view.lines(standing.org, seen.ledger, standing.at):
+        parts.append(Text(line, overflow="fold"))
     for title, header, rows in _tables(standing):
         if rows:
             parts += ["", f"[bold]{title}[/]", _table(header, rows)]
@@ -229,6 +232,7 @@ def as_json(seen: StatusData) -> dict[str, Any]:
             {**each._asdict(), "since": time_or_null(each.since)} for each in standing.alerts
         ],
         "totals": dict(standing.totals),
+        **org_view.as_json(standing.org),
         "file": {"bytes": seen.bytes, "log_bytes": seen.log_bytes},
     }
 

@@ -61,8 +61,14 @@ def test_nothing_differs_where_nobody_has_touched_anything(folder: Path, sandbox
     status, found = reconcile(folder)
     assert status == 0
     assert of(found, "custom4") == {
-        "segment": "seg-a", "field": "custom4", "same": 650, "different": 0, "gone": 0,
-        "edited": 0, "undelivered": 0, "examples": [],
+        "segment": "seg-a",
+        "field": "custom4",
+        "same": 650,
+        "different": 0,
+        "gone": 0,
+        "edited": 0,
+        "undelivered": 0,
+        "examples": [],
     }
     assert found["requests"] == len(sandbox.requests()) - before == 2
 
@@ -107,3 +113,51 @@ def test_a_newer_change_goes_before_a_repair(folder: Path, sandbox: Sandbox) -> 
     status, found = reconcile(folder, "--repair")
     assert (status, found["repaired"]) == (0, 0)
     assert sandbox.prospects()[7]["custom4"] == "exited"
+
+
+def clear(folder: Path, target: str, *more: str) -> Ended:
+    words = ("--destination=destination.yaml", "--ledger=ledger.db")
+    return run(folder, "clear", target, *words, *more)
+
+
+def test_a_field_of_an_audience_that_is_mapped_no_more_is_named_and_cleared(
+    folder: Path, sandbox: Sandbox
+) -> None:
+    write_destination(folder, sandbox.url, {"seg-b": 5})
+    assert deliver(folder, [1], "seg-b").status == 0  # a start with the new destination
+    status = run(folder, "status", "--ledger=ledger.db").stdout
+    assert "custom4 still holds in 650 prospects" in status
+    assert "outreach-activation clear custom4" in " ".join(status.split())
+    left = json.loads(run(folder, "status", "--ledger=ledger.db", "--json").stdout)["left_fields"]
+    assert [(each["field"], each["prospects"]) for each in left] == [("custom4", 650)]
+    checked = run(folder, "validate", "--destination=destination.yaml", "--ledger=ledger.db")
+    assert "custom4" in checked.stdout + checked.stderr
+
+    sandbox.seed({699: {"custom4": "by hand"}})
+    asked = clear(folder, "seg-a")
+    assert asked.status == 2
+    assert "651 prospects" in asked.stderr
+    assert "--yes" in asked.stderr
+    done = clear(folder, "seg-a", "--yes")
+    assert (done.status, done.summary["delivered"]) == (0, 651)
+    assert not any("custom4" in held for held in sandbox.prospects().values())
+    assert clear(folder, "custom4", "--yes").summary["prospects"] == 0
+    status = run(folder, "status", "--ledger=ledger.db").stdout
+    assert "custom4 still" not in status
+    assert sandbox.violations() == []
+
+
+def test_a_field_that_an_audience_owns_is_not_cleared_unless_forced(
+    folder: Path, sandbox: Sandbox
+) -> None:
+    refused = clear(folder, "custom4", "--yes")
+    assert refused.status == 2
+    assert "--force" in refused.stderr
+    assert clear(folder, "custom4", "--yes", "--force", "--to=unknown").status == 0
+    assert {held["custom4"] for held in sandbox.prospects().values() if held} == {"unknown"}
+
+
+def test_what_is_no_field_and_no_audience_is_refused_with_the_nearest(folder: Path) -> None:
+    refused = clear(folder, "custom1234", "--yes")
+    assert refused.status == 2
+    assert "custom123" in refused.stderr

@@ -11,6 +11,7 @@ from pipeline.engine.config import EngineConfig
 from pipeline.engine.inquiries import Inquiries
 from pipeline.engine.org.identities import Identities
 from pipeline.engine.org.pull import DirectoryPull
+from pipeline.engine.org.rotation import RotatingCheck
 from pipeline.ledger.directory import entries
 from pipeline.ledger.directory.unresolved import WaitingKey
 from transforms.directory import BY_EMAIL, BY_ID
@@ -47,6 +48,7 @@ class OrgReader:
         self._identities = Identities(ledger, config, config.directory)
         self._rests_until = -math.inf
         self._was_refused = False
+        self._check = RotatingCheck(ledger, config)
         self.pull = DirectoryPull(ledger, config.directory, config.clock)
 
     @property
@@ -70,6 +72,8 @@ class OrgReader:
         busy = self._settings.match != BY_ID and self._find_prospects()
         if may_pull and not self._settings.at_once and self._config.clock() >= self.pull.due_at():
             busy |= self._attempt(self._read_pages)
+        if may_pull and not self._settings.at_once and self._config.clock() >= self._check.due_at():
+            busy |= self._attempt(lambda: self._inquiries.run(1, self._check.step))
         return busy
 
     def refresh(self, stopped: Callable[[], bool], *, full: bool = False) -> bool:
@@ -109,7 +113,9 @@ class OrgReader:
         """When there is something to do again, in seconds since the epoch; infinity for never."""
         if self._config.dry_run:
             return math.inf
-        at = math.inf if self._settings.at_once else self.pull.due_at()
+        at = math.inf
+        if not self._settings.at_once:
+            at = min(self.pull.due_at(), self._check.due_at())
         now = self._config.clock()
         if self.is_waited_for:
             at = min(at, now if self._settings.at_once else now + LOOK_AGAIN_SECONDS)

@@ -22,6 +22,8 @@ class DirectorySettings:
       refresh_seconds: after which updates are read; 0 for never.
       full_seconds: after which everybody is read, to notice who is gone.
       hashed: whether addresses are kept as digests.
+      check_seconds: in which every prospect is checked once; 0 for never.
+      alert_percent: share of the values checked that may differ.
       at_once: whether nothing is waited for, as in a replay.
     """
 
@@ -30,6 +32,8 @@ class DirectorySettings:
     refresh_seconds: float = 0.0
     full_seconds: float = 7 * 86_400.0
     hashed: bool = False
+    check_seconds: float = 0.0
+    alert_percent: float = 100.0
     at_once: bool = False
 
     @classmethod
@@ -47,6 +51,8 @@ class DirectorySettings:
             minutes * 60.0,
             directory.full_days * 86_400.0,
             directory.hash,
+            destination.reconcile.every_hours * 3600.0,
+            destination.reconcile.alert_percent,
             at_once,
         )
 

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from pipeline.ledger.guard import HeldAudience
 from pipeline.ledger.inbox import BACKFILL, LIVE
+from pipeline.ledger.queries.org import OrgStanding
 
 LANES: Final = {LIVE: "live", BACKFILL: "backfill"}
 """What the lanes are called."""
@@ -107,6 +108,7 @@ class Snapshot:
       errors: the last dead letters, newest first, as they are written out.
       alerts: that are not over.
       totals: ever counted, by name.
+      org: what is known of the org besides.
     """
 
     at: float
@@ -120,6 +122,7 @@ class Snapshot:
     errors: Sequence[Mapping[str, Any]]
     alerts: Sequence[Alert]
     totals: Mapping[str, int] = field(default_factory=dict)
+    org: OrgStanding = field(default_factory=lambda: OrgStanding(None, (), None))
 
     @property
     def changes(self) -> int:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 
 from pipeline.ledger.guard import holds
+from pipeline.ledger.queries.org import read_org
 from pipeline.ledger.queries.snapshot import Alert, Lane, Snapshot, User, Waiting
 from transforms.budget.budget import Budget
 from transforms.budget.forecast import granted_at
@@ -57,6 +58,7 @@ def read_snapshot(connection: sqlite3.Connection, now: float) -> Snapshot:
                     "SELECT name, count FROM totals WHERE name NOT LIKE 'unmapped/%' ORDER BY name"
                 )
             ),
+            org=read_org(connection),
         )
     finally:
         connection.execute("COMMIT")
