@@ -12,7 +12,7 @@ from apache_beam.pvalue import PCollection
 from pipeline.io.settle import Settle
 from pipeline.io.sinks import WriteDeadLetters
 from transforms.directory import BY_ID, LookupSource
-from transforms.elements import Change, DeadLetter, Outcome, Patch
+from transforms.elements import Change, DeadLetter, Exclusion, Outcome, Patch
 from transforms.mapping import Plan
 from transforms.stages.coalesce import Coalesce
 from transforms.stages.map import Map
@@ -70,7 +70,8 @@ class Activation:
         if self.plan.match != BY_ID:
             arrived, unresolved = arrived | "Resolve" >> Resolve(self.plan, self.directory)
         mapped = arrived | "Map" >> Map(self.plan)
-        return TakenIn(mapped.changes, mapped.outcomes, parsed.dead_letters, unresolved)
+        letters, excluded = parsed.dead_letters, parsed.exclusions
+        return TakenIn(mapped.changes, mapped.outcomes, letters, excluded, unresolved)
 
     def deliver(self, patches: PCollection[Patch]) -> PatchResult:
         """The second half: from patches to what became of them."""
@@ -83,6 +84,7 @@ class TakenIn(NamedTuple):
     changes: PCollection[Sequence[Change]]
     outcomes: PCollection[Outcome]
     dead_letters: PCollection[DeadLetter]
+    exclusions: PCollection[Exclusion]
     unresolved: PCollection[Unresolved] | None = None
 
 

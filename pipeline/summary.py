@@ -96,6 +96,7 @@ class Counts:
             "unreadable": self["parse/out-dead-letters"],
             "unmapped": self["map/out-unmapped"],
             "skewed": self["parse/out-skewed"],
+            "excluded": self["parse/out-excluded"],
             # A message that was delivered twice holds the changes that it held the first time.
             "changes": self["map/out-changes"]
             + self["map/out-rejected"]
@@ -164,7 +165,10 @@ def ledger_summary(
     return _summary(totals, waiting, seconds)
 
 
-_COUNTED = ("records", "unreadable", "unmapped", "skewed", "changes", "requests", "throttled")
+_COUNTED = (
+    *("records", "unreadable", "unmapped", "skewed", "excluded", "changes"),
+    *("requests", "throttled"),
+)
 
 
 def _summary(totals: Mapping[str, int], kept: int, seconds: float) -> dict[str, Any]:
@@ -179,6 +183,7 @@ def _summary(totals: Mapping[str, int], kept: int, seconds: float) -> dict[str, 
     if kept:
         # Whoever reads it may rely on it: these changes are those that have an outcome.
         summary |= {"changes": ended, "kept": kept}
-    if totals["skewed"]:
-        summary["skewed"] = totals["skewed"]
+    for name in ("skewed", "excluded"):
+        if totals[name]:
+            summary[name] = totals[name]
     return {**summary, "seconds": round(seconds, 3)}

@@ -29,6 +29,7 @@ from transforms.elements import (
     Block,
     Change,
     DeadLetter,
+    Exclusion,
     MembershipChange,
     Outcome,
     Patch,
@@ -97,6 +98,7 @@ for _element in (
     Outcome,
     Receipt,
     DeadLetter,
+    Exclusion,
     Known,
 ):
     register(_element)

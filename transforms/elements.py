@@ -185,6 +185,24 @@ class Receipt(NamedTuple):
     recorded_at: int
 
 
+class Exclusion(NamedTuple):
+    """What a condition of the destination kept out, and why; it is no change, and has no receipt.
+
+    Attributes:
+      prospect: its OutreachId as text, or what it is known by.
+      what: the segment, or the attribute's path.
+      status: of the membership; empty for an attribute.
+      event_time: None if it had none.
+      detail: for people: what did not hold.
+    """
+
+    prospect: str
+    what: str
+    status: str
+    event_time: int | None
+    detail: str
+
+
 class DeadLetter(NamedTuple):
     """What could not be read or delivered, kept so that `replay` can take it again.
 
@@ -230,8 +248,15 @@ UNCHANGED = "unchanged"
 SUPERSEDED = "superseded"
 REJECTED = "rejected"
 DEFERRED = "deferred"
+NOT_EMPTY = "not_empty"
+"""The reason of what was to be written only into an empty field, and is unchanged, as it is not."""
 OUTCOMES = (DELIVERED, UNCHANGED, SUPERSEDED, REJECTED, DEFERRED)
 """Every end a change can come to; each change comes to exactly one of them."""
+
+
+def is_held(outcome: Outcome) -> bool:
+    """Whether the fields are known by this to hold what their changes say."""
+    return outcome.outcome in (DELIVERED, UNCHANGED) and outcome.reason != NOT_EMPTY
 
 
 def is_known(change: Change) -> bool:

@@ -13,6 +13,7 @@ from typing import Final, Self, TypeVar
 
 import orjson
 
+from transforms.conditions import Condition
 from transforms.directory import BY_ID
 from transforms.elements import FROM_RECEIPT, STATUSES
 from transforms.outreach.fields import CUSTOM_FIELDS, PROSPECT_FIELDS
@@ -44,6 +45,7 @@ class Audience:
       name: for people.
       field: such as ``custom4``.
       values: pairs of status and the JSON text to write for it.
+      only_if: what must hold of a record's attributes; None for nothing.
     """
 
     segment: str
@@ -51,6 +53,7 @@ class Audience:
     name: str
     field: str
     values: tuple[tuple[str, str], ...]
+    only_if: Condition | None = None
 
     @classmethod
     def of(
@@ -92,10 +95,19 @@ class Audience:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One profile attribute, by its path at the source, and the field it goes to."""
+    """One profile attribute, by its path at the source, and the field it goes to.
+
+    Attributes:
+      source: its path.
+      target: the prospect field.
+      if_empty: whether it is written only where that field holds nothing.
+      keeps: whether the field stays as it is where the attribute is empty.
+    """
 
     source: str
     target: str
+    if_empty: bool = False
+    keeps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +153,9 @@ class Reading:
       mirrored: the segment of which files are the whole audience: records that name no audience
         are of it, and who stands there without a status is a member. None for none.
       match: by what records name a prospect: ``outreach_id``, ``email`` or ``external_id``.
+      conditions: what must hold of a record: triples of namespace, segment and condition; a
+        segment of None for all records, a namespace of None for all of the segment's.
+      kept_if_empty: attributes that are passed over where they are empty.
     """
 
     paths: tuple[str, ...] = ()
@@ -148,6 +163,17 @@ class Reading:
     sources: tuple[Source, ...] = ()
     mirrored: str | None = None
     match: str = BY_ID
+    conditions: tuple[tuple[str | None, str | None, Condition], ...] = ()
+    kept_if_empty: frozenset[str] = frozenset()
+
+    def conditions_of(self, namespace: str | None, segment: str | None) -> tuple[Condition, ...]:
+        """What must hold of a membership of a segment; of an attribute where that is None."""
+        named = None if segment is None else canonical(segment)
+        return tuple(
+            condition
+            for space, one, condition in self.conditions
+            if one is None or (one == named and space in (None, namespace))
+        )
 
     def source(self, name: str) -> Source | None:
         """The source of a block; None where it is a file or a subscription."""
@@ -170,6 +196,7 @@ class Plan:
       paths: as of `Reading`.
       posted: the sources of `Reading`.
       mirrored: as of `Reading`, as is `match`.
+      only_if: what must hold of every record; None for nothing.
 
     Raises:
       ValueError: it contradicts itself, or names a field that a prospect has not.
@@ -184,6 +211,7 @@ class Plan:
     posted: tuple[Source, ...] = ()
     mirrored: str | None = None
     match: str = BY_ID
+    only_if: Condition | None = None
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -194,7 +222,29 @@ class Plan:
     def reading(self) -> Reading:
         """How records are read, besides their shape."""
         segments = frozenset(canonical(audience.segment) for audience in self.audiences)
-        return Reading(self.paths, segments, self.posted, self.mirrored, self.match)
+        conditions: list[tuple[str | None, str | None, Condition]] = []
+        if self.only_if:
+            conditions.append((None, None, self.only_if))
+        conditions += [
+            (each.namespace, canonical(each.segment), each.only_if)
+            for each in self.audiences
+            if each.only_if
+        ]
+        keeps = frozenset(each.source for each in self.attributes if each.keeps)
+        return Reading(
+            self.paths,
+            segments,
+            self.posted,
+            self.mirrored,
+            self.match,
+            tuple(conditions),
+            keeps,
+        )
+
+    @property
+    def if_empty(self) -> frozenset[str]:
+        """The fields that are written only where they hold nothing."""
+        return frozenset(each.target for each in self.attributes if each.if_empty)
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -220,7 +220,18 @@ def _attributes(document: Document) -> Iterator[Problem]:
         if (number := custom_number(audience.get("mapping_id")))
     }
     targets = _Claims(document)
+    empty: dict[str, tuple[Path, str]] = {}
     for path, attribute in _entries(document, "attributes"):
+        source, does = attribute.get("source"), attribute.get("empty") or "clear"
+        if isinstance(source, str) and isinstance(does, str):
+            first, other = empty.setdefault(source, (path, does))
+            if other != does:
+                yield Problem(
+                    document.line((*path, "empty")),
+                    (*path, "empty"),
+                    f"is {does}, and {other} for the same attribute in {spell(first)} on line"
+                    f" {document.line(first)}; write the same for both",
+                )
         at, target = (*path, "target"), attribute.get("target")
         if isinstance(target, str) and target in owners:
             owner = (*owners[target], "mapping_id")

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
+from pipeline.destination.conditions import Condition
 from pipeline.destination.cross_checks import (
     contradictions,
     secrets_written,
@@ -85,6 +86,12 @@ class Destination(Section):
         strict=False,
         description="Profile attributes that are copied to prospect fields.",
         examples=[[{"source": "person.name.firstName", "target": "firstName"}]],
+    )
+    only_if: Condition | None = Field(
+        None,
+        description="Who is written at all: what must hold of the record's attributes, whatever"
+        " the audience.",
+        examples=[{"all": [{"source": "person.country", "in": ["US", "CA"]}]}],
     )
     identity: Identity = Field(Identity(), examples=[{"namespace": "Oid"}])
     directory: Directory = Field(Directory(), examples=[{"refresh_minutes": 60, "full_days": 7}])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from pipeline.destination.conditions import Condition
 from pipeline.destination.sections import Section
 from pipeline.destination.types import TARGETS, AttributePath, Line, MappingId, Target, Value
 
@@ -65,6 +66,11 @@ class Audience(Section):
         Values(),
         examples=[{"realized": "In", "existing": "In", "exited": None}],
     )
+    only_if: Condition | None = Field(
+        None,
+        description="Who is written at all: what must hold of the record's attributes.",
+        examples=[{"source": "person.country", "in": ["US", "CA"]}],
+    )
 
     @model_validator(mode="after")
     def _named_by_its_segment(self) -> Self:
@@ -88,4 +94,14 @@ class Attribute(Section):
         description="The prospect field it is written to.",
         examples=["firstName"],
         json_schema_extra={"enum": list(TARGETS)},
+    )
+    write: Literal["always", "if_empty"] = Field(
+        "always",
+        description="`if_empty`: only where the field holds nothing yet, which is read first.",
+        examples=["if_empty"],
+    )
+    empty: Literal["clear", "keep"] = Field(
+        "clear",
+        description="What an empty attribute does: `clear` the field, or `keep` what it holds.",
+        examples=["keep"],
     )

@@ -35,11 +35,13 @@ def plan_of(destination: Destination) -> Plan:
                     (status, orjson.dumps(value).decode())
                     for status, value in audience.values.model_dump().items()
                 ),
+                None if audience.only_if is None else audience.only_if.as_rule(),
             )
             for audience in destination.audiences
         ),
         attributes=tuple(
-            Attribute(attribute.source, attribute.target) for attribute in destination.attributes
+            Attribute(each.source, each.target, each.write == "if_empty", each.empty == "keep")
+            for each in destination.attributes
         ),
         users=tuple(
             OutreachUser(user.name, terms.allowance / terms.per_seconds)
@@ -47,6 +49,7 @@ def plan_of(destination: Destination) -> Plan:
         ),
         clock_skew=round(destination.delivery.clock_skew_minutes * 60e6),
         paths=destination.identity.path,
+        only_if=None if destination.only_if is None else destination.only_if.as_rule(),
         posted=tuple(
             Source(each.name, each.identity.namespace, each.identity.path, each.segment)
             for each in destination.sources
@@ -94,6 +97,7 @@ def delivery_of(destination: Destination) -> Delivery:
         in_flight=destination.delivery.in_flight,
         give_up_seconds=destination.delivery.give_up_hours * 3600.0,
         lanes=destination.delivery.lanes,
+        if_empty=plan_of(destination).if_empty,
     )
 
 

@@ -20,9 +20,10 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from pipeline.graph import Activation
 from pipeline.summary import Counts
 from transforms.directory import LookupSource
-from transforms.elements import Block, Change, DeadLetter, Outcome, Patch
+from transforms.elements import Block, Change, DeadLetter, Exclusion, Outcome, Patch
 from transforms.mapping import Plan
 from transforms.stages.coalesce import Coalesce
+from transforms.stages.map import UNMAPPED
 from transforms.stages.patch import Outlet, PatchProspects, Rehearse
 from transforms.stages.resolve import Unresolved
 
@@ -32,6 +33,7 @@ BLOCKS = "blocks"
 OUTCOMES = "outcomes"
 DEAD_LETTERS = "dead_letters"
 UNRESOLVED = "unresolved"
+EXCLUSIONS = "exclusions"
 
 
 class OnceBuilt(FnApiRunner):
@@ -67,6 +69,7 @@ class IntakeResult:
       outcomes: of changes that ended there.
       dead_letters: of what could not be read.
       unresolved: changes whose prospects are not known.
+      exclusions: what conditions kept out.
       counts: as the stages counted.
     """
 
@@ -74,6 +77,7 @@ class IntakeResult:
     outcomes: list[Outcome] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     unresolved: list[Unresolved] = field(default_factory=list)
+    exclusions: list[Exclusion] = field(default_factory=list)
     counts: Counts = field(default_factory=lambda: Counts({}))
 
     def put(self, kind: str, result: Any) -> None:  # noqa: ANN401 - what the kind says
@@ -83,6 +87,7 @@ class IntakeResult:
             OUTCOMES: self.outcomes,
             DEAD_LETTERS: self.dead_letters,
             UNRESOLVED: self.unresolved,
+            EXCLUSIONS: self.exclusions,
         }
         lists[kind].append(result)
 
@@ -90,6 +95,20 @@ class IntakeResult:
     def changes(self) -> list[Change]:
         """All of them, in the order of arrival."""
         return [change for block in self.blocks for change in block]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """What is added to the ledger's running totals."""
+        counts = self.counts
+        return {
+            "records": counts["parse/in-records"],
+            "unreadable": counts["parse/out-dead-letters"],
+            "unmapped": counts["map/out-unmapped"],
+            "skewed": counts["parse/out-skewed"],
+            "excluded": counts["parse/out-excluded"],
+            "changes": counts["map/out-changes"] + counts["map/out-rejected"],
+            **{f"{UNMAPPED}/{segment}": n for segment, n in counts.unmapped.items()},
+        }
 
 
 class BeamSteps:
@@ -115,6 +134,7 @@ class BeamSteps:
         arrived.changes | "Changes" >> Put(INTAKE, BLOCKS)
         arrived.outcomes | "Outcomes" >> Put(INTAKE, OUTCOMES)
         arrived.dead_letters | "DeadLetters" >> Put(INTAKE, DEAD_LETTERS)
+        arrived.exclusions | "Exclusions" >> Put(INTAKE, EXCLUSIONS)
         if arrived.unresolved is not None:
             arrived.unresolved | "Unresolved" >> Put(INTAKE, UNRESOLVED)
         self._delivery = beam.Pipeline(runner=OnceBuilt())

@@ -22,7 +22,7 @@ from pipeline.engine.refreshes import Refreshes
 from pipeline.engine.resumption import resume
 from pipeline.engine.user_schedule import UserSchedule, WriteAheadGrant
 from pipeline.ledger import erasure, guard, history, inbox, queue, waiting
-from pipeline.ledger.directory import entries, unresolved
+from pipeline.ledger.directory import entries, exclusions, unresolved
 from pipeline.ledger.directory.lookup import LedgerLookup
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
 from pipeline.ledger.refresh import Refresh
@@ -33,7 +33,6 @@ from transforms.elements import Block
 from transforms.outreach.delivery import UserProgress
 from transforms.outreach.read_before_write import READ_LEAST
 from transforms.outreach.sender_pool import SenderPool
-from transforms.stages.map import UNMAPPED
 from transforms.stages.patch import Outlet, PatchProspects, Rehearse
 
 ARRIVALS = 20_000
@@ -118,7 +117,6 @@ class Scheduler:
         """
         self._settle()
         arrived = self._steps.take_in(blocks)
-        counts = arrived.counts
         now = micros(self._config.clock())
         changes = arrived.changes
         with transaction(self._ledger):
@@ -129,17 +127,8 @@ class Scheduler:
             self._refreshes.take_in(self._ledger, blocks, now)
             history.bury(self._ledger, arrived.dead_letters)
             unresolved.put(self._ledger, arrived.unresolved, lane, now)
-            history.add_totals(
-                self._ledger,
-                {
-                    "records": counts["parse/in-records"],
-                    "unreadable": counts["parse/out-dead-letters"],
-                    "unmapped": counts["map/out-unmapped"],
-                    "skewed": counts["parse/out-skewed"],
-                    "changes": counts["map/out-changes"] + counts["map/out-rejected"],
-                    **{f"{UNMAPPED}/{segment}": n for segment, n in counts.unmapped.items()},
-                },
-            )
+            exclusions.put(self._ledger, arrived.exclusions, now)
+            history.add_totals(self._ledger, arrived.totals)
             yield self._ledger
         self._committed()
 
@@ -174,8 +163,9 @@ class Scheduler:
         with transaction(self._ledger, durable=True):
             for turns in given.values():
                 history.doubt(self._ledger, turns.patches)
-                written = (patch.outreach_id for patch in turns.patches)
-                entries.doubt(self._ledger, written, micros(now))
+                entries.doubt(
+                    self._ledger, (each.outreach_id for each in turns.patches), micros(now)
+                )
         self._send(given, now)
         return True
 

@@ -41,6 +41,7 @@ class ReportRequest(Protocol):
 _OF_RECORDS = {
     "unreadable": "dead letters of records that could not be read",
     "unmapped": "in segments of no audience here",
+    "excluded": "changes that a condition of the destination keeps out",
     "skewed": "times in the future; they count as those of arrival",
 }
 """The counts of records that the report explains, where they are not 0."""

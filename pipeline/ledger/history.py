@@ -6,14 +6,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.ledger.directory import exclusions
 from transforms.elements import (
-    DELIVERED,
     REJECTED,
-    UNCHANGED,
     Change,
     DeadLetter,
     Outcome,
     Patch,
+    is_held,
 )
 from transforms.stages.receipts import dead_letter_line, dead_letters
 
@@ -44,7 +44,7 @@ def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> 
         outcome._replace(changes=[each for each in outcome.changes if _no_longer(connection, each)])
         for outcome in outcomes
     ]
-    _know(connection, [each for each in outcomes if each.outcome in (DELIVERED, UNCHANGED)])
+    _know(connection, [each for each in outcomes if is_held(each)])
     prospects = {(change.outreach_id,) for outcome in outcomes for change in outcome.changes}
     connection.executemany(
         "DELETE FROM queue WHERE outreach_id = ?1"
@@ -187,6 +187,7 @@ def prune(
         (remembered_since, most),
     )
     connection.execute("DELETE FROM replays WHERE position < ?", (kept_since,))
+    exclusions.prune(connection, kept_since, most)
     return connection.total_changes - before
 
 

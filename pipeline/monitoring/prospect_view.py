@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
 
+from pipeline.ledger.directory.exclusions import LastExclusion
 from pipeline.ledger.queries.prospect import EndedChange, FieldHistory, WaitingChange
 from transforms.times import format_time
 
 
 def as_json(
-    outreach_id: int, fields: list[FieldHistory], names: Mapping[str, str]
+    outreach_id: int,
+    fields: list[FieldHistory],
+    names: Mapping[str, str],
+    excluded: Sequence[LastExclusion] = (),
 ) -> dict[str, Any]:
     """One object; every time is RFC 3339 or null, every value as Outreach has it."""
     return {
         "outreach_id": outreach_id,
         "known": bool(fields),
         "fields": [_field(one, names) for one in fields],
+        "excluded": [_row(one) for one in excluded],
     }
 
 
@@ -48,7 +53,7 @@ def audience_of(one: FieldHistory, names: Mapping[str, str]) -> str | None:
     return None if found.segment is None else names.get(found.segment, found.segment)
 
 
-def _row(one: EndedChange | WaitingChange) -> dict[str, Any]:
+def _row(one: EndedChange | WaitingChange | LastExclusion) -> dict[str, Any]:
     row = one._asdict()
     for key, value in row.items():
         if key == "value":

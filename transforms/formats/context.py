@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final, Protocol
 
 import orjson
 
+from transforms.conditions import sources
 from transforms.directory import BY_EMAIL, BY_ID
 from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
-from transforms.formats.attribute_paths import ABSENT, Wanted, find
+from transforms.formats.attribute_paths import ABSENT, Wanted, find, wanted
 from transforms.formats.validation import (
     Refused,
     read_email,
@@ -45,6 +47,7 @@ class RecordContext:
     Attributes:
       identity: the identityMap namespace whose id is the OutreachId, or what `match` says.
       match: by what records name a prospect.
+      facts: by place and prospect, the attributes that conditions look at.
       keys: where that is not the OutreachId, each address or id once; see `prospect`.
       paths: where else an OutreachId is looked for; empty for where each format has it.
       segment: of records that do not name their audience; None where they must.
@@ -72,10 +75,12 @@ class RecordContext:
         "_segments",
         "_text",
         "_wanted",
+        "_wanted_facts",
         "_whole",
         "arrival_id",
         "attributes",
         "dead_letters",
+        "facts",
         "identity",
         "keys",
         "line",
@@ -95,12 +100,12 @@ class RecordContext:
         self,
         block: Block,
         identity: str,
-        wanted: Wanted,
+        attributes: Wanted,
         recorded_at: int,
         rules: Reading | None = None,
     ) -> None:
         self._block = block
-        self._wanted = wanted
+        self._wanted = attributes
         self._recorded_at = recorded_at
         self._segments: dict[str, str] = {}
         rules = rules or Reading()
@@ -110,6 +115,8 @@ class RecordContext:
         self.prospect = read_outreach_id if rules.match == BY_ID else self._key_place
         self.keys: list[str] = []
         self._key_places: dict[str, int] = {}
+        self._wanted_facts = facts_wanted(rules)
+        self.facts: dict[tuple[int, int], dict[str, object]] = {}
         self.identity = (source and source.namespace) or identity
         self.paths = (source and source.paths) or rules.paths
         self.segment = source.segment if source else rules.mirrored
@@ -176,6 +183,12 @@ class RecordContext:
         self, prospects: Sequence[int], places: Sequence[dict[str, Any]], time: int | None
     ) -> None:
         """Adds a change for each wanted attribute that is in one of the places."""
+        if self._wanted_facts:
+            found = {
+                source: None if (value := find(source, path, places)) is ABSENT else value
+                for source, path in self._wanted_facts
+            }
+            self.facts.update(((self.sequence, prospect), found) for prospect in prospects)
         for source, path in self._wanted:
             value = find(source, path, places)
             if value is ABSENT:
@@ -230,6 +243,13 @@ class RecordContext:
             return orjson.dumps(text.decode()).decode()
         except UnicodeDecodeError:
             return orjson.dumps({"base64": b64encode(text).decode()}).decode()
+
+
+@lru_cache(maxsize=64)
+def facts_wanted(rules: Reading) -> Wanted:
+    """The attributes that the conditions look at, ready for `find`."""
+    named = {source for _, _, condition in rules.conditions for source in sources(condition)}
+    return wanted(tuple(sorted(named)))
 
 
 class Format(Protocol):

@@ -12,7 +12,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from transforms.elements import DELIVERED, FROM_RECEIPT, OUTCOMES, UNCHANGED, AttributeChange
+from transforms.elements import (
+    DELIVERED,
+    FROM_RECEIPT,
+    NOT_EMPTY,
+    OUTCOMES,
+    UNCHANGED,
+    AttributeChange,
+)
 from transforms.formats.context import RecordContext
 from transforms.formats.dead_letter import arrival_id_of
 from transforms.formats.validation import Refused, read_instant, read_outreach_id, read_value
@@ -35,7 +42,7 @@ def read(record: dict[str, Any], reading: RecordContext) -> None:
             "unknown_shape",
             f"outcome {shown(outcome)} is not one of {', '.join(OUTCOMES)}{mend}",
         )
-    if outcome not in (DELIVERED, UNCHANGED):
+    if outcome not in (DELIVERED, UNCHANGED) or record.get("reason") == NOT_EMPTY:
         return
     if type(field) is not str or not field:
         raise Refused("unknown_shape", f"field is {shown(field)}; it must be the prospect's field")

@@ -40,6 +40,10 @@ class CircuitBreaker:
         self.last_trouble = ""
         self.troubled_since: float | None = None
 
+    def held_after(self, now: float) -> float:
+        """Until when no request may be sent from now on; 0 where one may."""
+        return self.held_until if self.held_until > now else 0.0
+
     @property
     def exhausted(self) -> bool:
         """Whether requests are to go one at a time: so many met trouble."""

@@ -15,6 +15,7 @@ class Delivery:
       in_flight: requests a user may have unanswered at once. Outreach documents no limit.
       give_up_seconds: how long a patch may meet nothing but server trouble.
       lanes: over how many keys an unbounded run splits each user's queue and budget.
+      if_empty: fields that are written only where they hold nothing; they are read first.
 
     Raises:
       ValueError: there is no lane, or not one request in flight for each.
@@ -23,6 +24,7 @@ class Delivery:
     in_flight: int = 16
     give_up_seconds: float = 24 * 3600.0
     lanes: int = 1
+    if_empty: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not 1 <= self.lanes <= self.in_flight:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from transforms.clock import micros
-from transforms.elements import DELIVERED, REJECTED, SUPERSEDED, UNCHANGED, Change, Outcome
+from transforms.elements import (
+    DELIVERED,
+    NOT_EMPTY,
+    REJECTED,
+    SUPERSEDED,
+    UNCHANGED,
+    Change,
+    Outcome,
+)
 from transforms.outreach.backoff import retry_time
 from transforms.outreach.read_before_write import split_unchanged
 from transforms.outreach.responses import Classification, Fate
@@ -75,6 +83,9 @@ class Outcomes:
         """
         spared = 0
         for work in reversed(chunk):
+            if not self._may_be_written(work, verdict, values, now):
+                spared += 1
+                continue
             due, unchanged = split_unchanged(work.changes, values.get(work.outreach_id, {}))
             self._end(UNCHANGED, unchanged, verdict, now)
             if due:
@@ -86,6 +97,52 @@ class Outcomes:
                 spared += 1
                 self._queue.done(work)
         return spared
+
+    def _may_be_written(
+        self,
+        work: Work,
+        verdict: Classification,
+        values: Mapping[int, Mapping[str, object]],
+        now: float,
+    ) -> bool:
+        """Ends what is for empty fields only and whose field is not; False where all has ended.
+
+        What could not be read is tried again later, or refused with whatever refused the reading.
+        """
+        fields = self._queue.if_empty
+        conditional = [change for change in work.changes if change.field in fields]
+        if not conditional or work.asked:
+            return True
+        if verdict.fate is Fate.TROUBLE:
+            self._retry(work, verdict, now)
+            return False
+        others = [change for change in work.changes if change not in conditional]
+        if verdict.fate in (Fate.REFUSED, Fate.FIELD_REFUSED):
+            self._end(REJECTED, conditional, verdict, now)
+            kept: list[Change] = []
+        elif verdict.fate is Fate.ACCEPTED:
+            held = values.get(work.outreach_id, {})
+            kept = [change for change in conditional if held.get(change.field) in _NOTHING]
+            filled = [change for change in conditional if change not in kept]
+            if filled:
+                self._emit(
+                    Outcome(
+                        UNCHANGED,
+                        filled,
+                        micros(now),
+                        reason=NOT_EMPTY,
+                        http_status=verdict.status,
+                        user=self._user,
+                    )
+                )
+            work.asked = True
+        else:
+            return True
+        work.changes = others + kept
+        if not work.changes:
+            self._proceed(work, now)
+            return False
+        return True
 
     def gives_up_at(self, since: float | None) -> float | None:
         """When what has met trouble since then becomes a dead letter; None where none was met."""
@@ -150,4 +207,5 @@ class Outcomes:
             )
 
 
+_NOTHING: tuple[object, ...] = (None, "", [])
 _USERS = frozenset({Fate.THROTTLED, Fate.MAINTENANCE, Fate.UNAUTHENTICATED})

@@ -28,6 +28,7 @@ class Work:
       troubled_since: when the first of them was met.
       not_before: when it may be tried again.
       read: whether it need not be read before it is sent, mostly because it was.
+      asked: whether it is known what its fields hold that are written only if they are empty.
     """
 
     outreach_id: int
@@ -37,6 +38,7 @@ class Work:
     troubled_since: float | None = None
     not_before: float = 0.0
     read: bool = False
+    asked: bool = False
 
     @property
     def attributes(self) -> str:
@@ -55,11 +57,15 @@ class SendQueue:
     into what waits, and what comes for one in flight waits until that is answered, unless
     what is in flight is newer.
 
+    Args:
+      if_empty: fields that are written only where they hold nothing.
+
     Attributes:
       ended: prospects of which all was decided.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, if_empty: frozenset[str] = frozenset()) -> None:
+        self.if_empty = if_empty
         self._ready: deque[Work] = deque()
         self._delayed: list[tuple[float, int, Work]] = []
         self._waiting: dict[int, Work] = {}
@@ -116,6 +122,20 @@ class SendQueue:
     def take(self) -> Work:
         """The work that waited longest, from now on in flight."""
         return self._depart(self._ready.popleft())
+
+    @property
+    def must_read(self) -> bool:
+        """Whether the next is to be read before it may be sent."""
+        return bool(self.if_empty and self._ready and self.is_conditional(self._ready[0]))
+
+    def take_conditional(self, most: int) -> list[Work]:
+        """Those among the next `most` that are to be read first, from now on in flight."""
+        head = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
+        asked = [work for work in head if self.is_conditional(work)]
+        self._ready.extendleft(reversed([work for work in head if not self.is_conditional(work)]))
+        for work in asked:
+            self._depart(work)
+        return asked
 
     def unread(self, most: int) -> int:
         """How many of the next `most` were not read yet; none if the next of all was."""
@@ -184,6 +204,12 @@ class SendQueue:
             place.clear()
         return [_as_patch(work, user, max(work.not_before, not_before)) for work in left]
 
+    def is_conditional(self, work: Work) -> bool:
+        """Whether it is to be read before it may be sent."""
+        return not work.asked and any(
+            change.field in self.if_empty for change in work.all_changes()
+        )
+
     def _put(self, work: Work, not_before: float) -> None:
         work.not_before = not_before
         if not_before:
@@ -207,7 +233,7 @@ def _merge(work: Work, other: Work) -> list[Change]:
     held: dict[int, Held] = {}
     lost = gather(held, work.all_changes() + other.changes)
     winners, behind = settle(held[work.outreach_id])
-    work.changes, work.rest, work.read = winners, [], False
+    work.changes, work.rest, work.read, work.asked = winners, [], False, False
     work.attempts = max(work.attempts, other.attempts)
     troubled = [at for at in (work.troubled_since, other.troubled_since) if at is not None]
     work.troubled_since = min(troubled, default=None)

@@ -67,7 +67,7 @@ class Sender:
         self._budget = budget
         self._in_flight = delivery.in_flight
         self._clock = clock
-        self._queue = SendQueue()
+        self._queue = SendQueue(delivery.if_empty)
         self._outcomes = Outcomes(user, self._queue, delivery.give_up_seconds, emit)
         self._breaker = breaker or CircuitBreaker(delivery.in_flight)
         self._reading = reading or ReadBeforeWrite()
@@ -78,8 +78,7 @@ class Sender:
         self._abandoned = False
         self._waits_for = ""
         self._resumes_at: float | None = None
-        self._requests = self._throttled = 0
-        self._throttled_seconds = 0.0
+        self._requests, self._throttled, self._throttled_seconds = 0, 0, 0.0
         self.paused: CredentialError | None = None
 
     def standing(self) -> UserProgress:
@@ -146,8 +145,7 @@ class Sender:
                 worker.cancel()
             await asyncio.gather(*self._workers, return_exceptions=True)
         self._outcomes.superseded(self._queue.recall(), self._clock())
-        held_until = self._breaker.held_until
-        return self._queue.clear(self._user, held_until if held_until > self._clock() else 0.0)
+        return self._queue.clear(self._user, self._breaker.held_after(self._clock()))
 
     async def _work(self) -> None:
         while (task := await self._next()) is not None:
@@ -164,8 +162,8 @@ class Sender:
             while not self._is_over():
                 obstacle = self._obstacle()
                 if obstacle is None:
+                    # That can take minutes, in which all may have changed.
                     token = await self._heeding(self._access_token.show(self._clock()))
-                    # All may have changed meanwhile, since a token can take minutes.
                     if token is None or self._is_over() or self._obstacle() is not None:
                         continue
                     granted, wait_seconds = self._budget.take(1, self._clock())
@@ -204,6 +202,8 @@ class Sender:
 
     def _choose(self) -> Work | list[Work]:
         most = self._client.most_ids
+        if self._queue.must_read:
+            return self._queue.take_conditional(most)
         unread = self._queue.unread(most)
         if unread and self._reading.is_worth_it(unread):
             return self._queue.take_unread(most)
@@ -225,11 +225,12 @@ class Sender:
             self._throttled_seconds += self._clock() - began
 
     async def _send(self, work: Work, token: str) -> None:
-        verdict, _ = await self._ask(
-            self._client.patch_prospect(work.outreach_id, work.attributes, token),
-            token,
-            lambda reply, now: classify_write(reply, work.outreach_id, work.changes, now),
-        )
+        request = self._client.patch_prospect(work.outreach_id, work.attributes, token)
+
+        def judge(reply: Reply, now: float) -> Classification:
+            return classify_write(reply, work.outreach_id, work.changes, now)
+
+        verdict, _ = await self._ask(request, token, judge)
         if verdict.fate is Fate.PAUSE:
             self._pause(verdict.problem_of(self._user))
         self._outcomes.written(work, verdict, self._clock())
@@ -239,7 +240,8 @@ class Sender:
         fields = sorted({change.field for work in chunk for change in work.changes})
         request = self._client.read_prospects([work.outreach_id for work in chunk], fields, token)
         verdict, body = await self._ask(request, token, classify_read)
-        if is_elsewhere(verdict):
+        conditional = any(map(self._queue.is_conditional, chunk))
+        if is_elsewhere(verdict) or (conditional and verdict.fate is Fate.PAUSE):
             self._pause(verdict.problem_of(self._user))
         held = read_values(body) if verdict.fate is Fate.ACCEPTED else {}
         spared = self._outcomes.read(chunk, verdict, held, self._clock())
@@ -261,8 +263,7 @@ class Sender:
                 self._requests -= 1
             self._breaker.meet(str(trouble), self._clock())
             return Classification(Fate.TROUBLE, "unavailable", str(trouble)), b""
-        except BaseException:
-            # Cancelled, or a bug: it may have reached the server all the same.
+        except BaseException:  # Cancelled, or a bug: it may have reached the server all the same.
             self._budget.unanswered(self._clock())
             raise
         now = self._clock()

@@ -19,11 +19,12 @@ from apache_beam.typehints import with_input_types
 
 from transforms.clock import micros, steady
 from transforms.coders import register
-from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
+from transforms.elements import AttributeChange, Block, DeadLetter, Exclusion, MembershipChange
 from transforms.formats.attribute_paths import wanted
 from transforms.formats.context import RecordContext
 from transforms.formats.csv_rows import read_header
 from transforms.formats.decode import digest, read_arrival, read_row_arrival
+from transforms.formats.exclusions import exclude
 from transforms.plan import CLOCK_SKEW, Plan, Reading
 
 _log = logging.getLogger(__name__)
@@ -42,16 +43,18 @@ class Parsed(NamedTuple):
       records: in these arrivals: elements of a list count each.
       places: of each dead letter, its element's place in its arrival, from 0.
       keys: of the prospects that are known by one; see `RecordContext.prospect`.
+      exclusions: what the destination's conditions kept out.
     """
 
-    memberships: list[MembershipChange]
-    attributes: list[AttributeChange]
+    memberships: Sequence[MembershipChange]
+    attributes: Sequence[AttributeChange]
     dead_letters: list[DeadLetter]
     arrivals: int
     skewed: int = 0
     records: int = 0
     places: Sequence[int] = ()
     keys: Sequence[str] = ()
+    exclusions: Sequence[Exclusion] = ()
 
 
 def parse(
@@ -77,7 +80,12 @@ def parse(
     """
     reading = RecordContext(block, identity, wanted(tuple(sources)), recorded_at, rules)
     arrivals = _read_lines(block, reading) if block.header is None else _read_rows(block, reading)
-    memberships, attributes, early = reading.memberships, reading.attributes, 0
+    memberships: Sequence[MembershipChange] = reading.memberships
+    attributes: Sequence[AttributeChange] = reading.attributes
+    early = 0
+    exclusions: list[Exclusion] = []
+    if rules is not None and (rules.conditions or rules.kept_if_empty):
+        memberships, attributes, exclusions = exclude(reading, rules)
     if skew is not None:
         arrival = recorded_at if block.published is None else block.published
         latest = max(arrival, recorded_at) + skew
@@ -86,11 +94,21 @@ def parse(
         early = some + more
     letters, places = reading.dead_letters, reading.places
     return Parsed(
-        memberships, attributes, letters, arrivals, early, reading.records, places, reading.keys
+        memberships,
+        attributes,
+        letters,
+        arrivals,
+        early,
+        reading.records,
+        places,
+        reading.keys,
+        exclusions,
     )
 
 
-def _not_later(changes: list[_Timed], latest: int, arrival: int) -> tuple[list[_Timed], int]:
+def _not_later(
+    changes: Sequence[_Timed], latest: int, arrival: int
+) -> tuple[Sequence[_Timed], int]:
     """The changes, with the time of arrival where theirs is later than any may be; how many."""
     early = sum(each.event_time is not None and each.event_time > latest for each in changes)
     if not early:
@@ -156,10 +174,12 @@ class ParseResult(NamedTuple):
     Attributes:
       arrived: PCollection[Arrived], one for each block that held a change.
       dead_letters: PCollection[DeadLetter].
+      exclusions: PCollection[Exclusion], of what conditions kept out.
     """
 
     arrived: PCollection[Arrived]
     dead_letters: PCollection[DeadLetter]
+    exclusions: PCollection[Exclusion]
 
 
 @with_input_types(Block)
@@ -188,10 +208,10 @@ class Parse(beam.PTransform):
         """PCollection[Block] to `ParseResult`."""
         parsed = blocks | beam.ParDo(
             ParseDoFn(self.identity, tuple(self.sources), self.clock, self.skew, self.rules)
-        ).with_output_types(Arrived, dead_letters=DeadLetter).with_outputs(
-            "dead_letters", main="arrived"
+        ).with_output_types(Arrived, dead_letters=DeadLetter, exclusions=Exclusion).with_outputs(
+            "dead_letters", "exclusions", main="arrived"
         )
-        return ParseResult(parsed.arrived, parsed.dead_letters)
+        return ParseResult(parsed.arrived, parsed.dead_letters, parsed.exclusions)
 
     def display_data(self) -> dict[str, Any]:
         """What runners show of it."""
@@ -223,6 +243,7 @@ class ParseDoFn(beam.DoFn):
         self._out_changes = Metrics.counter("parse", "out-changes")
         self._out_dead_letters = Metrics.counter("parse", "out-dead-letters")
         self._out_skewed = Metrics.counter("parse", "out-skewed")
+        self._out_excluded = Metrics.counter("parse", "out-excluded")
 
     def process(  # noqa: D102
         self, block: Block
@@ -233,6 +254,7 @@ class ParseDoFn(beam.DoFn):
         self._out_changes.inc(len(parsed.memberships) + len(parsed.attributes))
         self._out_dead_letters.inc(len(parsed.dead_letters))
         self._out_skewed.inc(parsed.skewed)
+        self._out_excluded.inc(len(parsed.exclusions))
         if parsed.skewed and not self._has_told:
             self._has_told = True
             _log.warning(
@@ -246,3 +268,5 @@ class ParseDoFn(beam.DoFn):
             yield Arrived(parsed.memberships, parsed.attributes, parsed.keys)
         for letter in parsed.dead_letters:
             yield TaggedOutput("dead_letters", letter)
+        for exclusion in parsed.exclusions:
+            yield TaggedOutput("exclusions", exclusion)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 import orjson
@@ -12,7 +12,14 @@ from pipeline.console.exit_status import DONE, failing_plainly
 from pipeline.console.flags import PROSPECT, flag
 from pipeline.console.formatting import duration
 from pipeline.console.screen import Screen
-from pipeline.ledger.queries.prospect import EndedChange, FieldHistory, WaitingChange, read_past
+from pipeline.ledger.directory.exclusions import LastExclusion
+from pipeline.ledger.queries.prospect import (
+    EndedChange,
+    FieldHistory,
+    WaitingChange,
+    read_exclusions,
+    read_past,
+)
 from pipeline.ledger.queries.snapshot_reader import audience_names
 from pipeline.ledger.store import looked_at
 from pipeline.monitoring.prospect_view import as_json, audience_of
@@ -35,20 +42,25 @@ def explain_command(outreach_id: int, ledger: str, json: bool) -> None:
     with failing_plainly(Screen(stderr=True)):
         with looked_at(ledger) as connection:
             fields = read_past(connection, outreach_id)
+            excluded = read_exclusions(connection, outreach_id)
             names = audience_names(connection)
         if json:
-            click.echo(orjson.dumps(as_json(outreach_id, fields, names)).decode())
+            click.echo(orjson.dumps(as_json(outreach_id, fields, names, excluded)).decode())
         else:
-            for line in explained(outreach_id, fields, names, time.time()):
+            for line in explained(outreach_id, fields, names, time.time(), excluded):
                 click.echo(line)
     raise SystemExit(DONE)
 
 
 def explained(
-    outreach_id: int, fields: list[FieldHistory], names: Mapping[str, str], now: float
+    outreach_id: int,
+    fields: list[FieldHistory],
+    names: Mapping[str, str],
+    now: float,
+    excluded: Sequence[LastExclusion] = (),
 ) -> Iterator[str]:
     """Lines for a person; `now` in seconds since the epoch."""
-    if not fields:
+    if not fields and not excluded:
         yield f"The ledger knows nothing of prospect {outreach_id}."
         yield "Nothing of it arrived and was mapped, or that is longer ago than the ledger keeps,"
         yield "or it was forgotten. Messages that are not taken in yet are not looked into."
@@ -65,6 +77,12 @@ def explained(
             yield f"  {other.outcome}: {_other(other)}"
         if len(one.others) > _SHOWN:
             yield f"  and {len(one.others) - _SHOWN:,} older ones; --json has all"
+    for each in excluded:
+        said = f" ({each.status})" if each.status else ""
+        yield ""
+        name = names.get(each.what, each.what)
+        yield f"excluded at {format_time(each.recorded_at)}: {name}{said}"
+        yield f"  {each.detail}"
 
 
 def _value(one: FieldHistory) -> Iterator[str]:

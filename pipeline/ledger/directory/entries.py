@@ -9,7 +9,7 @@ import orjson
 
 from pipeline.ledger.store import chunks, marks
 from transforms.directory import BY_EMAIL, DirectoryEntry, digest_of
-from transforms.elements import DELIVERED, UNCHANGED, Outcome
+from transforms.elements import Outcome, is_held
 
 _AT_ONCE = 10_000
 _LANDS_WITHIN = 120 * 1_000_000
@@ -99,7 +99,7 @@ def correct(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None
     held = [
         (change.outreach_id, f'{{"{change.field}":{change.value}}}')
         for outcome in outcomes
-        if outcome.outcome in (DELIVERED, UNCHANGED)
+        if is_held(outcome)
         for change in outcome.changes
     ]
     connection.executemany(

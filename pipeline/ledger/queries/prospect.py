@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from pipeline.ledger.directory.exclusions import LastExclusion, of_prospect
+
 
 class EndedChange(NamedTuple):
     """A change and what became of it. Times are microseconds since the epoch.
@@ -97,6 +99,19 @@ class FieldHistory:
     set_by: EndedChange | None
     waiting: WaitingChange | None
     others: Sequence[EndedChange]
+
+
+def read_exclusions(connection: sqlite3.Connection, outreach_id: int) -> list[LastExclusion]:
+    """What conditions of the destination kept out of a prospect's fields last."""
+    known_by = [
+        key
+        for (key,) in connection.execute(
+            "SELECT address FROM addresses WHERE outreach_id = ?1 UNION ALL SELECT external_id"
+            " FROM directory WHERE outreach_id = ?1 AND external_id NOT NULL",
+            (outreach_id,),
+        )
+    ]
+    return of_prospect(connection, [str(outreach_id), *known_by])
 
 
 def read_past(connection: sqlite3.Connection, outreach_id: int) -> list[FieldHistory]:
