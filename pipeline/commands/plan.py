@@ -32,8 +32,9 @@ def plan_command(
 ) -> None:
     """Says what delivering the changes in FILEs takes: prospects, requests, hours, by audience.
 
-    With a ledger it is what that knows, and what waits there already counts too, as it goes by
-    the same budget; without one it is an upper bound. Needs no credentials, and sends nothing.
+    It is exact where the ledger has a fresh directory of the org (`pull`), and an upper bound
+    elsewhere. What waits in the ledger already counts too, as it goes by the same budget. Needs no
+    credentials, and sends nothing.
     """
     console = Screen(stderr=True)
     logs.configure(console)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -199,12 +200,16 @@ def run_command(
         elif summary is not None:
             console.print(f"{summary} is not written: the job goes on without this process")
     drained = runner is not None and finished is not None and bool(finished.reasons)
-    _end(DEAD_LETTERS if drained else DONE, lingers=finished is not None and finished.lingers)
+    _end(DEAD_LETTERS if drained else DONE)
 
 
-def _end(status: int, *, lingers: bool) -> NoReturn:
-    """Ends the process, at once where threads would keep it: all is written by now."""
-    if lingers:
+def _end(status: int) -> NoReturn:
+    """Ends the process, at once where threads would keep it: all is written by now.
+
+    Where Pub/Sub has just gone away, its client leaves threads that wait for a next try, for ten
+    seconds and more, which is when service managers kill.
+    """
+    if any(not one.daemon and one is not threading.main_thread() for one in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

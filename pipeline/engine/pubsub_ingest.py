@@ -47,7 +47,6 @@ class Subscription:
 
     Attributes:
       messages: how many new messages were committed so far.
-      lingers: whether threads of the client's outlive `close`.
     """
 
     def __init__(
@@ -71,7 +70,6 @@ class Subscription:
         self._broken: Exception | None = None
         self._reach = Connectivity("Pub/Sub", steady, arrived)
         self.messages = 0
-        self.lingers = False
 
     def open(self) -> None:
         """Starts pulling.
@@ -127,9 +125,8 @@ class Subscription:
         logging.getLogger("google.api_core.bidi").setLevel(
             logging.ERROR
         )  # It warns of ends that take longer.
-        ended = end_pull(self._pull, CLOSE_SECONDS)
-        closed = close_client(self._client, CLOSE_SECONDS)
-        self.lingers = not (ended and closed)
+        end_pull(self._pull, CLOSE_SECONDS)
+        close_client(self._client, CLOSE_SECONDS)
 
     def _write(self) -> None:
         connection = connect(self._ledger)

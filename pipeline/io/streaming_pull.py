@@ -48,27 +48,21 @@ def open_pull(
     return pull
 
 
-def end_pull(pull: Future[Any], seconds: float) -> bool:
-    """Cancels a streaming pull and waits until it has ended; returns whether it did in time.
-
-    One that has not keeps threads which the process would wait for at its end.
-    """
+def end_pull(pull: Future[Any], seconds: float) -> None:
+    """Cancels a streaming pull and waits until it has ended, or the seconds have passed."""
     pull.cancel()
     with suppress(Exception):  # Whatever it ended with, it has ended.
         pull.result(timeout=seconds)
-    return pull.done()
 
 
-def close_client(client: pubsub_v1.SubscriberClient, seconds: float) -> bool:
-    """Closes a client; returns whether that was done in time.
+def close_client(client: pubsub_v1.SubscriberClient, seconds: float) -> None:
+    """Closes a client, for so many seconds at most.
 
-    Where Pub/Sub has just gone away, it waits for a next try, for ten seconds and more, and then
-    keeps the process from ending by itself for as long.
+    Where Pub/Sub has just gone away, it waits for a next try, for ten seconds and more.
     """
     closing = threading.Thread(target=client.close, name="closing", daemon=True)
     closing.start()
     closing.join(seconds)
-    return not closing.is_alive()
 
 
 class StreamingPull:

@@ -169,7 +169,6 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
                 scheduler.problems,
                 {},
                 ledger=asked.ledger,
-                lingers=inlets.lingers,
             )
 
 

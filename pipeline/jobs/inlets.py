@@ -88,14 +88,3 @@ class Inlets:
         """
         if self._subscription is not None:
             self._subscription.check()
-
-    @property
-    def lingers(self) -> bool:
-        """Whether threads of a client's outlive `close`, and would keep the process for long."""
-        return self._subscription is not None and self._subscription.lingers
-
-    def close(self) -> None:
-        """Lets nothing in any more; what was answered is in the ledger."""
-        self._door.close()
-        if self._subscription is not None:
-            self._subscription.close()

@@ -20,11 +20,12 @@ from pipeline.io.headers import check_headers
 from pipeline.io.scratch import copied_ledger
 from pipeline.jobs.file_replay import FileReplay
 from pipeline.jobs.signals import StopSignal
+from pipeline.ledger.directory import pulls
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.queries.activity import read_waiting_prospects
 from pipeline.ledger.store import connect, owned
 from transforms.budget.forecast import hours
-from transforms.clock import steady
+from transforms.clock import micros, steady
 from transforms.elements import UNCHANGED
 from transforms.formats.csv_rows import Columns
 from transforms.outreach.client import MOST_IDS
@@ -40,7 +41,7 @@ class DeliveryPlan:
       prospects: that would be written, by user.
       unchanged: changes of which the ledger knows that they are so already.
       by_audience: of each audience or attribute: name, segment, field, changes, to be written.
-      is_exact: whether a ledger says what is known; else it is an upper bound.
+      is_exact: whether a fresh directory says what all fields hold; else it is an upper bound.
       hours: until the last request can be sent.
     """
 
@@ -73,7 +74,7 @@ class DeliveryPlan:
 
     def tell(self, console: Console) -> None:
         """Prints it."""
-        bound = "" if self.is_exact else "at most "
+        bound = "exactly " if self.is_exact else "at most "
         patches = sum(self.prospects.values())
         console.print(
             f"{self.changes:,} changes, {self.unchanged:,} of them known to be so already;"
@@ -116,7 +117,11 @@ def plan_delivery(
             replayed.begin(connection, steady(), anew=True)
             replayed.take_in(scheduler, connection, StopSignal())
             scheduler.org.give_up()
-            return _plan(destination, connection, replayed, is_exact=ledger is not None)
+            known = pulls.state(connection)
+            since = config.believed_since(micros(steady()))
+            fresh_at = 0 if known is None else known.fresh_at or 0
+            is_exact = since is not None and fresh_at >= since
+            return _plan(destination, connection, replayed, is_exact=is_exact)
 
 
 def _plan(

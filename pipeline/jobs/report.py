@@ -145,7 +145,6 @@ class RunResult:
       held: what a person is asked about audiences that empty too fast.
       interrupted: it was asked to stop before it was done.
       resumed: the summary is of earlier processes too, apart from its seconds.
-      lingers: threads of a client's would keep the process from ending in time.
       again: the command that goes on with what was left, where a ledger holds it.
     """
 
@@ -158,7 +157,6 @@ class RunResult:
     held: Sequence[str] = ()
     interrupted: bool = False
     resumed: bool = False
-    lingers: bool = False
     again: str | None = None
 
     @property

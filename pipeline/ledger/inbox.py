@@ -99,6 +99,14 @@ def taken_in(connection: sqlite3.Connection, places: Iterable[int]) -> None:
     )
 
 
+def is_any_unread(connection: sqlite3.Connection) -> bool:
+    """Whether any message was not taken in."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM inbox WHERE body IS NOT NULL)"
+    ).fetchone()
+    return bool(row[0])
+
+
 def unread(connection: sqlite3.Connection) -> tuple[int, int | None]:
     """How many messages were not taken in, and when the oldest of them arrived."""
     count, oldest = connection.execute(

@@ -32,8 +32,10 @@ def fenced(kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-def rows(section: dict[str, Any], sections: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """The page's table row for each key of `section` and of the sections within it."""
+def rows(
+    section: dict[str, Any], sections: dict[str, Any], prefix: str = "", among: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """The page's table row for each key of `section` and of the sections within it, each once."""
     for key, its in section["properties"].items():
         name = f"{prefix}{key}"
         default = its.get("default")
@@ -42,7 +44,8 @@ def rows(section: dict[str, Any], sections: dict[str, Any], prefix: str = "") ->
         yield f"| `{name}` | {shown} | {its['description']} |"
         deeper = f"{name}[]." if its.get("type") == "array" else f"{name}."
         for within in re.findall(r'"\$ref": "#/\$defs/(\w+)"', json.dumps(its)):
-            yield from rows(sections[within], sections, deeper)
+            if within not in among:
+                yield from rows(sections[within], sections, deeper, (*among, within))
 
 
 def test_every_example_on_the_page_loads(tmp_path: Path) -> None:

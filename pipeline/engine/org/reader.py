@@ -12,6 +12,7 @@ from pipeline.engine.inquiries import Inquiries
 from pipeline.engine.org.identities import Identities
 from pipeline.engine.org.pull import DirectoryPull
 from pipeline.engine.org.rotation import RotatingCheck
+from pipeline.ledger import inbox
 from pipeline.ledger.directory import entries
 from pipeline.ledger.directory.unresolved import WaitingKey
 from transforms.directory import BY_EMAIL, BY_ID
@@ -158,8 +159,12 @@ class OrgReader:
         _log.debug("reading %s", "all prospects" if full else "the prospects updated since")
         self._inquiries.run(
             PAGES_AT_ONCE,
-            lambda requester: self.pull.pages(requester, lambda: self._config.clock() < ends),
+            lambda requester: self.pull.pages(requester, lambda: self._has_leisure(ends)),
         )
+
+    def _has_leisure(self, until: float) -> bool:
+        """Whether to go on reading: until a time, and while nothing has arrived."""
+        return self._config.clock() < until and not inbox.is_any_unread(self._ledger)
 
     def _attempt(self, work: Callable[[], None]) -> bool:
         """Does it; returns False where it cannot be done at present."""

@@ -248,7 +248,13 @@ def test_what_a_running_job_has_under_way_is_forgotten_when_it_has_ended(
 ) -> None:
     """The request is on its way when the prospect is forgotten, and is answered after."""
     with running_sandbox(SandboxOptions(prospects=9, latency_seconds=8.0)) as sandbox:
-        write_destination(tmp_path, sandbox.url, {"a": 4}, delivery={"hold_seconds": 0})
+        write_destination(
+            tmp_path,
+            sandbox.url,
+            {"a": 4},
+            delivery={"hold_seconds": 0},
+            directory={"refresh_minutes": 0},
+        )
         process = subprocess.Popen(
             command(
                 "run",

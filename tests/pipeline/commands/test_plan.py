@@ -38,15 +38,22 @@ def test_a_plan_is_an_upper_bound_without_a_ledger_and_what_is_left_with_one(
             {"patch": 120, "bulk": 0, "read": 1},
             True,
         )
+        known = json.loads(run(tmp_path, *words, "--ledger=l.db").stdout)
+        assert (known["changes"], known["prospects"], known["unchanged"]) == (121, 20, 100)
+        assert known["upper_bound"] is True, "others may have written what is to be written"
+        sandbox.seed({1: {"custom5": "realized"}, 2: {"custom4": "exited"}})
+        pulled = run(tmp_path, "pull", "--destination=destination.yaml", "--ledger=l.db")
+        assert pulled.status == 0
+        asked = len(sandbox.requests())
         exact = json.loads(run(tmp_path, *words, "--ledger=l.db").stdout)
-        assert (exact["changes"], exact["prospects"], exact["unchanged"]) == (121, 20, 100)
+        assert (exact["changes"], exact["prospects"], exact["unchanged"]) == (121, 19, 102)
         assert exact["upper_bound"] is False
         assert [(each["segment"], each["written"]) for each in exact["by_audience"]] == [
-            ("a", 20),
-            ("b", 1),
+            ("a", 19),
+            ("b", 0),
         ]
         said = run(tmp_path, *words[:-1], "--ledger=l.db").stderr
-        assert "121 changes, 100 of them known to be so already; 20 prospects" in " ".join(
+        assert "121 changes, 102 of them known to be so already; exactly 19 prospects" in " ".join(
             said.split()
         )
         assert len(sandbox.requests()) == asked
