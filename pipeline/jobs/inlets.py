@@ -88,3 +88,9 @@ class Inlets:
         """
         if self._subscription is not None:
             self._subscription.check()
+
+    def close(self) -> None:
+        """Lets nothing in any more; what was answered is in the ledger."""
+        self._door.close()
+        if self._subscription is not None:
+            self._subscription.close()
