@@ -17,6 +17,7 @@ from tests.support.program import ROOT
 PURE = (
     "elements",
     "errors",
+    "conditions",
     "directory",
     "fold",
     "mapping",
@@ -52,6 +53,7 @@ LAYERS = (
     (
         "transforms.clock",
         "transforms.coders",
+        "transforms.conditions",
         "transforms.directory",
         "transforms.elements",
         "transforms.errors",

@@ -24,7 +24,7 @@ from pipeline.io.scratch import copied_ledger
 from pipeline.io.targets import prepare
 from pipeline.jobs.batch import Replay, unhurried_gc
 from pipeline.jobs.file_replay import FileReplay
-from pipeline.jobs.pulling import OrgJob, know_the_org, load_directory
+from pipeline.jobs.org.pulling import OrgJob, know_the_org, load_directory
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import StopSignal, stopping
 from pipeline.ledger import waiting

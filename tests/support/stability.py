@@ -21,6 +21,7 @@ from transforms.elements import (
     Block,
     Change,
     DeadLetter,
+    Exclusion,
     MembershipChange,
     Outcome,
     Patch,
@@ -39,11 +40,12 @@ SAMPLES: tuple[Any, ...] = (
     Block("projects/p/subscriptions/s", 0, [b"{}", b"\x00"], 1, "id,é", 2**51, "17"),
     MEMBERSHIP,
     ATTRIBUTE,
-    Arrived([MEMBERSHIP], [ATTRIBUTE]),
+    Arrived([MEMBERSHIP], [ATTRIBUTE], ["ann@example.com"]),
     CHANGE,
     Patch(7, "ops", [CHANGE], 2, 2**51, 2**51 + 1),
-    Outcome("rejected", [CHANGE], 2**51, "forbidden", "é", 403, "ops"),
+    Outcome("rejected", [CHANGE], 2**51, "forbidden", "é", 403, "ops", "ann@example.com", "email"),
     DeadLetter("deliver", "forbidden", "é", "{}", "ops", 403, 2**51),
+    Exclusion("7", "seg", "realized", 2**51, "é"),
     Known("null", None, -1),
 )
 """One of each kind of element that travels or is kept."""

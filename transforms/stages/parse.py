@@ -24,8 +24,8 @@ from transforms.formats.attribute_paths import wanted
 from transforms.formats.context import RecordContext
 from transforms.formats.csv_rows import read_header
 from transforms.formats.decode import digest, read_arrival, read_row_arrival
-from transforms.formats.exclusions import exclude
 from transforms.plan import CLOCK_SKEW, Plan, Reading
+from transforms.stages.exclusions import exclude
 
 _log = logging.getLogger(__name__)
 _Timed = TypeVar("_Timed", MembershipChange, AttributeChange)

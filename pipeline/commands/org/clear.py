@@ -35,7 +35,7 @@ def clear_command(
     console = Screen(stderr=True)
     logs.configure(console)
     with failing_plainly(console):
-        from pipeline.jobs.clearing import clear, field_to_clear  # noqa: PLC0415 - Beam is slow
+        from pipeline.jobs.org.clearing import clear, field_to_clear  # noqa: PLC0415 - Beam is slow
 
         check_paths(inputs=(), destination=destination, ledger=ledger, outputs=())
         found = load_destination(destination, os.environ)

@@ -30,7 +30,7 @@ def pull_command(destination: str, ledger: str, output: str | None, full: bool) 
     console = Screen(stderr=True)
     logs.configure(console)
     with failing_plainly(console):
-        from pipeline.jobs.pulling import pull  # noqa: PLC0415 - Beam takes a second
+        from pipeline.jobs.org.pulling import pull  # noqa: PLC0415 - Beam takes a second
 
         check_paths(
             inputs=(), destination=destination, ledger=ledger, outputs=(("--output", output),)

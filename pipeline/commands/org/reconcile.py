@@ -33,7 +33,7 @@ def reconcile_command(destination: str, ledger: str, repair: bool, as_json: bool
     console = Screen(stderr=True)
     logs.configure(console)
     with failing_plainly(console):
-        from pipeline.jobs.reconciling import reconcile, tell  # noqa: PLC0415 - Beam takes a second
+        from pipeline.jobs.org.reconciling import reconcile, tell  # noqa: PLC0415 - Beam takes a second
 
         check_paths(inputs=(), destination=destination, ledger=ledger, outputs=())
         found = load_destination(destination, os.environ)

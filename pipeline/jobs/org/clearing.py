@@ -14,7 +14,7 @@ from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, budget_of
 from pipeline.engine.outputs import begin_outputs
 from pipeline.jobs.ledger_replay import deliver_all
-from pipeline.jobs.pulling import OrgJob, org_job, refresh
+from pipeline.jobs.org.pulling import OrgJob, org_job, refresh
 from pipeline.ledger import history, waiting
 from pipeline.ledger.directory import entries
 from pipeline.ledger.inbox import BACKFILL

@@ -14,7 +14,7 @@ from pipeline.destination.stage_config import Place
 from pipeline.engine.org.reconciler import Reconciler
 from pipeline.engine.outputs import begin_outputs
 from pipeline.jobs.ledger_replay import deliver_all
-from pipeline.jobs.pulling import OrgJob, org_job, wait_for_budget
+from pipeline.jobs.org.pulling import OrgJob, org_job, wait_for_budget
 from pipeline.ledger import history
 from pipeline.ledger.directory import drift
 from transforms.outreach.client import MOST_IDS
