@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import always_on, door, faults, page, speed, streaming, thrift
+from benchmarks import always_on, directory, door, faults, page, speed, streaming, thrift
 from benchmarks.measure import Result
 from benchmarks.scale.simulated import simulated
 
@@ -28,6 +28,7 @@ MODULES: Mapping[str, Sequence[Callable[[Path], list[Result]]]] = {
     "faults": (faults.waste, faults.recovery),
     "speed": (speed.throughput, speed.stages),
     "always_on": (always_on.inbox, always_on.loop, always_on.latency, always_on.backlog),
+    "directory": (directory.directory,),
     "door": (door.answers, door.intake),
     "streaming": (streaming.coalescing, streaming.budget),
     "scale": (simulated,),

@@ -28,6 +28,7 @@ from transforms.outreach.proof import NOT_KEPT
 from transforms.outreach.responses import Fate, classify
 from transforms.stages.parse import Parsed, parse
 from transforms.stages.receipts import dead_letter_line, dead_letters, receipts
+from transforms.stages.resolve import IDENTITY_AMBIGUOUS, PROSPECT_UNKNOWN
 from transforms.times import format_time, parse_time
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
@@ -135,8 +136,9 @@ def reasons() -> Iterator[tuple[str, str]]:
         verdict = classify(status, {}, body, 0.0)
         if verdict.fate in (Fate.REFUSED, Fate.FIELD_REFUSED, Fate.TROUBLE):
             yield "deliver", verdict.reason
-    # Of `transforms.stages.map`, of a drain, and of a 2xx that proves nothing.
-    yield from (("deliver", reason) for reason in ("value_invalid", DEFERRED, NOT_KEPT))
+    # Of `transforms.stages.map`, of a drain, of a 2xx that proves nothing, and of resolve.
+    others = ("value_invalid", DEFERRED, NOT_KEPT, PROSPECT_UNKNOWN, IDENTITY_AMBIGUOUS)
+    yield from (("deliver", reason) for reason in others)
 
 
 def test_every_reason_of_a_dead_letter_is_explained() -> None:
@@ -152,7 +154,7 @@ def test_the_summary_has_the_keys_that_the_page_shows_and_explains() -> None:
     assert list(json.loads(example)) == list(Counts({}).summary(0.0, dry_run=False))
     kept = Counts({"map/out-changes": 1, "patch/out-kept": 1}).summary(0.0, dry_run=False)
     rehearsed = Counts({}).summary(0.0, dry_run=True)
-    skewed = Counts({"parse/out-skewed": 1}).summary(0.0)
+    skewed = Counts({"parse/out-skewed": 1, "parse/out-excluded": 1}).summary(0.0)
     unmapped = with_unmapped({}, {"s": 1}, Mapping(Plan("Oid", (), (), (OutreachUser("ops", 1),))))
     assert set(explained) == {*kept, *rehearsed, *skewed, *unmapped}
     assert kept["changes"] == 0

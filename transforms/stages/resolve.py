@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
@@ -36,7 +36,6 @@ PROSPECT_UNKNOWN = "prospect_unknown"
 IDENTITY_AMBIGUOUS = "identity_ambiguous"
 
 _DIGEST_BYTES = 6
-_Change = TypeVar("_Change", MembershipChange, AttributeChange)
 
 
 class Unresolved(NamedTuple):
@@ -79,46 +78,57 @@ def resolve(
       mapping: of the plan.
     """
     ids = [found.get(key, ()) for key in arrived.keys]
+    known = [each[0] if len(each) == 1 else 0 for each in ids]
     marks = [KEYED + digest_key(key) for key in arrived.keys]
     memberships: list[MembershipChange] = []
-    attributes: list[AttributeChange] = []
     waiting: dict[int, tuple[list[MembershipChange], list[AttributeChange]]] = {}
-
-    def placed(change: _Change) -> _Change:
-        place = -change.outreach_id - 1
-        if place < 0:
-            return change
-        named = ids[place]
-        arrival = change.arrival_id
+    # Put together by hand, for a replay may resolve a million: `_replace` takes twice as long.
+    for membership in arrived.memberships:
+        arrival, prospect, namespace, segment, status, time, sequence, retry = membership
+        if prospect > 0:
+            memberships.append(membership)
+            continue
+        place = -prospect - 1
         if KEYED not in arrival:
             arrival += marks[place]
-        known = named[0] if len(named) == 1 else 0
-        return change._replace(arrival_id=arrival, outreach_id=known)
-
-    for membership in arrived.memberships:
-        change = placed(membership)
-        is_mapped = mapping.audience(change.namespace, change.segment) is not None
-        if change.outreach_id or not is_mapped:
+        change = MembershipChange(
+            arrival, known[place], namespace, segment, status, time, sequence, retry
+        )
+        if known[place] or mapping.audience(namespace, segment) is None:
             memberships.append(change)
         else:
-            waiting.setdefault(membership.outreach_id, ([], []))[0].append(change)
+            waiting.setdefault(prospect, ([], []))[0].append(change)
+    attributes: list[AttributeChange] = []
     for attribute in arrived.attributes:
-        other = placed(attribute)
-        if other.outreach_id:
-            attributes.append(other)
+        placed = _placed(attribute, known, marks)
+        if placed.outreach_id:
+            attributes.append(placed)
         else:
-            waiting.setdefault(attribute.outreach_id, ([], []))[1].append(other)
+            waiting.setdefault(attribute.outreach_id, ([], []))[1].append(placed)
     unresolved: list[Unresolved] = []
-    for prospect, (some, others) in waiting.items():
+    for prospect, (some, several) in waiting.items():
         place = -prospect - 1
-        mapped = mapping.map(some, others)
+        mapped = mapping.map(some, several)
         # A value that fits no field is refused behind this, whosoever it is.
         misfits = {misfit.change.origin for misfit in mapped.misfits}
-        attributes += [each for each in others if each.source in misfits]
+        attributes += [each for each in several if each.source in misfits]
         changes = [each for each in mapped.changes if each.origin not in misfits or each.segment]
         if changes:
             unresolved.append(Unresolved(arrived.keys[place], changes, len(ids[place])))
     return Resolution(Arrived(memberships, attributes), unresolved)
+
+
+def _placed(
+    attribute: AttributeChange, known: Sequence[int], marks: Sequence[str]
+) -> AttributeChange:
+    """An attribute's change with its prospect's id, or 0 where none is known."""
+    place = -attribute.outreach_id - 1
+    if place < 0:
+        return attribute
+    arrival = attribute.arrival_id
+    if KEYED not in arrival:
+        arrival += marks[place]
+    return attribute._replace(arrival_id=arrival, outreach_id=known[place])
 
 
 def digest_key(key: str) -> str:
