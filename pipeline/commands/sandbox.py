@@ -14,7 +14,7 @@ import click
 
 from pipeline.console.flags import spellings
 from pipeline.sandbox.custom_fields import CustomField, parse_field
-from pipeline.sandbox.faults import API_FAULTS, TOKEN_FAULTS, FaultSettings, changed
+from pipeline.sandbox.faults import API_FAULTS, BATCH_FAULTS, TOKEN_FAULTS, FaultSettings, changed
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox
 from transforms.errors import ConfigurationError
@@ -151,12 +151,24 @@ def _faults(
 @_flag("lenient_refresh", is_flag=True, help="Let a refresh token be used again.")
 @_flag("s2s_key", type=_FILE, help="Public key (PEM) of server-to-server assertions.")
 @_flag(
+    "batch_seconds",
+    type=_SECONDS,
+    metavar="SECONDS",
+    help="How long a bulk action takes once it is confirmed.",
+)
+@_flag(
+    "batch_items_per_day",
+    type=_COUNT,
+    metavar="N",
+    help="Records that bulk actions may change in a day.",
+)
+@_flag(
     "fault",
     multiple=True,
     callback=_faults,
     metavar="NAME=RATE",
     help="What goes wrong with which share of requests: "
-    f"{', '.join([*API_FAULTS, *TOKEN_FAULTS])}; "
+    f"{', '.join([*API_FAULTS, *TOKEN_FAULTS, *BATCH_FAULTS])}; "
     "also slow_seconds=, timeout_seconds= and maintenance_seconds=.",
 )
 @_flag("seed", type=int, help="Of which requests the faults befall.")

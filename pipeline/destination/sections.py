@@ -196,6 +196,34 @@ class User(Section):
     )
 
 
+class Bulk(Section):
+    """Whether many prospects that get the same value are written with one request."""
+
+    mode: Literal["off", "auto"] = Field(
+        "off",
+        description="`auto` writes with Outreach's bulk action where enough prospects get the same"
+        " value; needs a ledger, and the scopes batches.read and batches.write.",
+        examples=["auto"],
+    )
+    min_prospects: int = Field(
+        200,
+        ge=2,
+        le=100_000,
+        description="Prospects from which on a bulk action is used.",
+        examples=[200],
+    )
+    max_ids: int = Field(
+        10_000, ge=1, le=100_000, description="Prospects of one bulk action.", examples=[10_000]
+    )
+    give_up_minutes: float = Field(
+        60,
+        gt=0,
+        le=10_080,
+        description="Minutes after which a bulk action that does not end is cancelled.",
+        examples=[60],
+    )
+
+
 class Delivery(Section):
     """How long changes are gathered, how they are sent, and how long they are remembered."""
 
@@ -245,6 +273,15 @@ class Delivery(Section):
         " time of arrival.",
         examples=[10],
     )
+    live_share: float = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Part of each user's budget that a backfill never spends, so that what happens"
+        " now need not wait for it.",
+        examples=[0.1],
+    )
+    bulk: Bulk = Field(Bulk(), examples=[{"mode": "auto", "min_prospects": 200, "max_ids": 10_000}])
     lanes: int = Field(
         1,
         ge=1,

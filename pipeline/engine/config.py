@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pipeline.console import progress
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import Place, delivery_of, plan_of
+from pipeline.engine.bulk.settings import BulkSettings
 from pipeline.engine.org.settings import DirectorySettings
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import BYTES_AT_ONCE
@@ -47,6 +48,8 @@ class EngineConfig:
       clock: seconds since the epoch.
       dry_run: nothing is sent; all that would have been counts as delivered.
       directory: how the directory is kept, and what of it is believed.
+      bulk: when bulk actions are used.
+      live_share: part of each user's budget that a backfill never spends.
     """
 
     plan: mapping.Plan
@@ -64,6 +67,8 @@ class EngineConfig:
     clock: Callable[[], float] = steady
     dry_run: bool = False
     directory: DirectorySettings = field(default_factory=DirectorySettings)
+    bulk: BulkSettings = field(default_factory=BulkSettings)
+    live_share: float = 0.0
 
     def believed_since(self, now: int) -> int | None:
         """As of when the directory is believed; None where it is not; in microseconds."""
@@ -77,6 +82,8 @@ def engine_config(destination: Destination, place: Place, watch: Watch | None) -
     return EngineConfig(
         plan=plan,
         directory=DirectorySettings.of(destination, plan),
+        bulk=BulkSettings.of(destination),
+        live_share=destination.delivery.live_share,
         base_url=place.base_url,
         accesses=place.accesses,
         delivery=delivery_of(destination),

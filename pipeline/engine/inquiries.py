@@ -60,6 +60,18 @@ class Inquiries:
         most, schedule = max(able, key=lambda pair: pair[0], default=(0, None))
         if schedule is None or not most:
             raise NotNow("budget")
+        return self.run_as(schedule, requests, work)
+
+    def run_as(
+        self,
+        schedule: UserSchedule,
+        requests: int,
+        work: Callable[[Requester], Awaitable[_Result]],
+    ) -> _Result:
+        """As `run`, in one user's name."""
+        now = self._clock()
+        if not schedule.affordable(now) or self._pool.held_until(schedule.name) > now:
+            raise NotNow("budget")
         grant = schedule.grant(requests)
         try:
             return self._pool.ask(schedule.access, grant, work)
@@ -71,7 +83,8 @@ class Inquiries:
 
     def next_at(self) -> float:
         """When a user can ask again, in seconds since the epoch."""
-        now = self._clock()
-        return min(
-            max(each.next_at(now), self._pool.held_until(each.name)) for each in self._schedules
-        )
+        return min(map(self.next_at_of, self._schedules))
+
+    def next_at_of(self, schedule: UserSchedule) -> float:
+        """When one user can ask again, in seconds since the epoch."""
+        return max(schedule.next_at(self._clock()), self._pool.held_until(schedule.name))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from pipeline.engine.beam_steps import DELIVERY, BeamSteps, StepOutlet
+from pipeline.engine.bulk.courier import BulkCourier
 from pipeline.engine.config import PATCHES_LEAST, PATCHES_MOST, EngineConfig
 from pipeline.engine.inquiries import Inquiries
 from pipeline.engine.org.reader import OrgReader
@@ -80,6 +81,7 @@ class Scheduler:
         self._pool = SenderPool(config.base_url, config.delivery, config.clock)
         inquiries = Inquiries(ledger, self._pool, self._schedules, config.clock)
         self.org = OrgReader(ledger, config, inquiries)
+        self._bulk = BulkCourier(ledger, config, inquiries, self._schedules, self.org.revise)
 
     @property
     def problems(self) -> list[str]:
@@ -143,6 +145,7 @@ class Scheduler:
         self._settle()
         # Nothing is under way here that could bring a prospect back.
         erasure.forget_again(self._ledger)
+        self._bulk.plan(self._config.bulk.min_prospects)
         now = self._config.clock()
         given: dict[UserSchedule, queue.Turns] = {}
         for schedule in self._schedules:
@@ -174,7 +177,7 @@ class Scheduler:
         self._settle()
         now = micros(self._config.clock())
         live = any(schedule.has_live_work(now) for schedule in self._schedules)
-        busy = self.org.tend(may_pull=not live)
+        busy = self._bulk.step() | self.org.tend(may_pull=not live)
         if busy and self._config.plan.match != BY_ID:
             with transaction(self._ledger):
                 self._refreshes.complete(self._ledger, now)
@@ -187,8 +190,8 @@ class Scheduler:
           paused: whether what waits for a paused user counts.
         """
         now = self._config.clock()
-        read_at = self.org.next_at()
-        found: list[float] = [] if read_at == math.inf else [read_at]
+        others = (self.org.next_at(), self._bulk.next_at())
+        found = [at for at in others if at != math.inf]
         for schedule in self._schedules:
             due = queue.next_due(self._ledger, schedule.name)
             if due is not None and self._config.dry_run:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from pipeline.ledger import users
 from pipeline.ledger.inbox import BACKFILL_SHARE
-from pipeline.ledger.queue import Turns, is_live_due
+from pipeline.ledger.queue import Turns, is_backlog, is_live_due
 from pipeline.ledger.store import transaction
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
@@ -105,6 +105,10 @@ class UserSchedule:
     def has_live_work(self, now: int) -> bool:
         """Whether anything live is due that can be sent; `now` in microseconds."""
         return self.problem is None and is_live_due(self._ledger, self.name, now)
+
+    def has_backlog(self, least: int, now: int) -> bool:
+        """Whether so many prospects are due; `now` in microseconds."""
+        return is_backlog(self._ledger, self.name, now, least)
 
     def affordable(self, now: float, least: int = 1) -> int:
         """How many requests may be made in a turn that begins now; 0 if fewer than `least`."""

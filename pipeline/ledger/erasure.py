@@ -24,6 +24,7 @@ TABLES: Final = {
     "exits": "notes of leaving an audience",
     "directory": "what the directory holds of it",
     "addresses": "addresses and ids that it is found by",
+    "batch_members": "places in a batch",
 }
 """Where a prospect is found, and what to call it."""
 _SCRUBS: Final = 50

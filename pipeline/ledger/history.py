@@ -33,6 +33,14 @@ def doubt(connection: sqlite3.Connection, patches: Iterable[Patch]) -> None:
     )
 
 
+def doubt_fields(connection: sqlite3.Connection, prospects: Iterable[int], field: str) -> None:
+    """As `doubt`, of one field of many prospects."""
+    connection.executemany(
+        "UPDATE known SET doubted = 1 WHERE outreach_id = ? AND field = ? AND NOT doubted",
+        ((prospect, field) for prospect in prospects),
+    )
+
+
 def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
     """What became of patches: recorded, known, and no longer waited for; one transaction's part.
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from pipeline.ledger.bulk.members import NOT_BATCHED, is_any
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.store import marks
 from pipeline.ledger.waiting import change_of, columns_of
@@ -15,7 +16,6 @@ _NOT_HELD = (
     " AND NOT EXISTS (SELECT 1 FROM held WHERE held.segment = w.segment"
     " AND held.released_at IS NULL)"
 )
-_UNHELD = f" AND EXISTS (SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id{_NOT_HELD})"
 
 
 class Turns(NamedTuple):
@@ -44,10 +44,10 @@ def next_turns(
       now: microseconds since the epoch.
       owed: of them, how many are of the backfill even if live ones wait.
     """
-    holding = _is_any_held(connection)
-    live = _turns(connection, user, LIVE, most, now, holding)
+    free = _free(connection)
+    live = _turns(connection, user, LIVE, most, now, free)
     share = max(min(owed, most), most - len(live))
-    backfill = _turns(connection, user, BACKFILL, share, now, holding)
+    backfill = _turns(connection, user, BACKFILL, share, now, free)
     return Turns(live[: most - len(backfill)] + backfill, len(backfill))
 
 
@@ -68,12 +68,12 @@ def postpone(connection: sqlite3.Connection, patches: Iterable[Patch]) -> None:
 
 def next_due(connection: sqlite3.Connection, user: str) -> int | None:
     """When the next prospect of a user is due that is not held; None where none waits."""
-    unheld = _UNHELD if _is_any_held(connection) else ""
+    any_free = _has_any(_free(connection))
     found = [
         row[0]
         for lane in (LIVE, BACKFILL)
         for row in connection.execute(
-            f"SELECT due_at FROM queue AS q WHERE user = ? AND lane = ?{unheld}"
+            f"SELECT due_at FROM queue AS q WHERE user = ? AND lane = ?{any_free}"
             " ORDER BY due_at LIMIT 1",
             (user, lane),
         )
@@ -158,21 +158,34 @@ def troubled_since(connection: sqlite3.Connection) -> dict[str, int]:
     )
 
 
+def _free(connection: sqlite3.Connection) -> str:
+    """Of ``waiting AS w``, the fields that may be sent: neither held, nor in a batch."""
+    held = _NOT_HELD if _is_any_held(connection) else ""
+    return held + (NOT_BATCHED if is_any(connection) else "")
+
+
+def _has_any(free: str) -> str:
+    """Of ``queue AS q``, the prospects that have such a field."""
+    if not free:
+        return ""
+    return f" AND EXISTS (SELECT 1 FROM waiting AS w WHERE w.outreach_id = q.outreach_id{free})"
+
+
 def _is_any_held(connection: sqlite3.Connection) -> bool:
     row = connection.execute("SELECT 1 FROM held WHERE released_at IS NULL LIMIT 1").fetchone()
     return row is not None
 
 
 def _turns(
-    connection: sqlite3.Connection, user: str, lane: int, most: int, now: int, holding: bool
+    connection: sqlite3.Connection, user: str, lane: int, most: int, now: int, free: str
 ) -> list[Patch]:
     changes: dict[int, list[Change]] = {}
     trouble: dict[int, tuple[int, int | None]] = {}
     for row in connection.execute(
         f"SELECT {columns_of('w')}, q.attempts, q.troubled_since FROM (SELECT * FROM queue AS q"
-        f" WHERE user = ? AND lane = ? AND due_at <= ?{_UNHELD if holding else ''}"
+        f" WHERE user = ? AND lane = ? AND due_at <= ?{_has_any(free)}"
         " ORDER BY due_at LIMIT ?) AS q JOIN waiting AS w ON w.outreach_id = q.outreach_id"
-        f"{_NOT_HELD if holding else ''}",
+        f"{free}",
         (user, lane, now, most),
     ):
         *told, attempts, troubled_since = row

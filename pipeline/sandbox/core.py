@@ -39,8 +39,10 @@ class Outreach:
         self.request_log = RequestLog(options.keep_requests)
         self.tokens = TokenRegistry(options.tokens, options.scopes)
         self.oauth = OAuth(options, self.tokens, self.request_log)
-        self.resources = Resources(self.collections, self.custom_fields, options)
         self.faults = Faults(options.faults, options.seed)
+        self.resources = Resources(
+            self.collections, self.custom_fields, options, self.faults, self.request_log
+        )
         self.middleware = ApiMiddleware(
             options, self.tokens, self.oauth, self.resources, self.faults, self.request_log
         )

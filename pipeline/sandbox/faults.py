@@ -50,6 +50,14 @@ TOKEN_FAULTS: Final[Mapping[str, str]] = {
 }
 """Faults of requests to the token endpoint."""
 
+BATCH_FAULTS: Final[Mapping[str, str]] = {
+    "batch_hangs": "Batch: confirmed, and never carried out",
+    "batch_fails": "Batch: fails half-way",
+    "batch_skips": "Batch: finished, and a tenth is left out",
+    "batch_miscounts": "Batch: claims more records than were named",
+}
+"""Faults of bulk actions, drawn when one is created."""
+
 BEFORE_BUDGET: Final = frozenset({"unauthorized", "expire_token", "revoke_token"})
 """Faults at the gateway, which cost no budget."""
 
@@ -77,13 +85,17 @@ class FaultSettings(BaseModel):
     revoke_token: Rate = 0
     token_error: Rate = 0
     token_lost: Rate = 0
+    batch_hangs: Rate = 0
+    batch_fails: Rate = 0
+    batch_skips: Rate = 0
+    batch_miscounts: Rate = 0
     slow_seconds: Seconds = 2
     timeout_seconds: Seconds = 300
     maintenance_seconds: Seconds = 30
 
     @model_validator(mode="after")
     def _exclude_each_other(self) -> FaultSettings:
-        for names in (API_FAULTS, TOKEN_FAULTS):
+        for names in (API_FAULTS, TOKEN_FAULTS, BATCH_FAULTS):
             total = sum(self.rates(names).values())
             if total > 1 + 1e-9:
                 raise ValueError(f"{', '.join(names)} add up to {total:g}, more than 1")
@@ -133,6 +145,7 @@ class Faults:
         self._settings = settings
         self._api = {name: rate for name, rate in settings.rates(API_FAULTS).items() if rate}
         self._token = {name: rate for name, rate in settings.rates(TOKEN_FAULTS).items() if rate}
+        self._batch = {name: rate for name, rate in settings.rates(BATCH_FAULTS).items() if rate}
 
     def befalling(self, method: str, path: str) -> str | None:
         """The fault that befalls this request to the API."""
@@ -141,6 +154,13 @@ class Faults:
     def befalling_token(self, method: str, path: str) -> str | None:
         """The fault that befalls this request to the token endpoint."""
         return self._draw(self._token, method, path) if self._token else None
+
+    def of_batch(self, number: int) -> str | None:
+        """The fault that befalls a bulk action; it strikes at once."""
+        fault = self._draw(self._batch, "BATCH", str(number)) if self._batch else None
+        if fault is not None:
+            self.struck[fault] += 1
+        return fault
 
     def _draw(self, rates: Mapping[str, float], method: str, path: str) -> str | None:
         times = self._asked[method, path]

@@ -50,6 +50,8 @@ class SandboxOptions:
       lenient_refresh: whether a refresh token stays good once used.
       s2s_key: file with the public key, in PEM, that server-to-server assertions are
         signed for.
+      batch_seconds: how long a bulk action takes once it is confirmed.
+      batch_items_per_day: records that bulk actions may change in a day.
       faults: what goes wrong, and how often.
       seed: of which requests the faults befall.
       keep_requests: how many requests the log remembers.
@@ -70,7 +72,7 @@ class SandboxOptions:
     vague_errors: bool = False
     max_url_bytes: int = 8_190
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
-    scopes: tuple[str, ...] = ("prospects.all", "accounts.all", "users.read")
+    scopes: tuple[str, ...] = ("prospects.all", "accounts.all", "users.read", "batches.all")
     clients: Mapping[str, str] = field(default_factory=dict, repr=False)
     approve: str | None = None
     token_interval: float = 60.0
@@ -78,6 +80,8 @@ class SandboxOptions:
     refresh_seconds: float = 14 * 86_400.0
     lenient_refresh: bool = False
     s2s_key: Path | None = None
+    batch_seconds: float = 5.0
+    batch_items_per_day: int = 5_000_000
     faults: FaultSettings = field(default_factory=FaultSettings)
     seed: int = 0
     keep_requests: int = 100_000

@@ -54,7 +54,8 @@ class Violation(NamedTuple):
       kind: ``overlap`` (two writes in flight for one record), ``over_limit`` (more
         than the limit within some window's length), ``impatient`` (asked again before
         the instant that a 429 named), ``token_hurry`` (two token requests within a
-        minute), ``token_reuse`` (a refresh token used twice).
+        minute), ``token_reuse`` (a refresh token used twice), ``everybody`` (a bulk
+        action without ids), ``batch_overlap`` (a write beside a batch of the field).
       at: epoch seconds.
     """
 

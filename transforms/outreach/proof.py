@@ -81,6 +81,15 @@ def classify_read(reply: Reply, now: float) -> Classification:
     return verdict
 
 
+def classify_document(reply: Reply, now: float, kind: str) -> Classification:
+    """Decides the fate of an answer that is accepted only where it is a resource of this type."""
+    verdict, data = _read(reply, now)
+    is_one = isinstance(data, dict) and data.get("type") == kind
+    if verdict.fate is Fate.ACCEPTED and not is_one:
+        return _no_answer_of_outreach(reply)
+    return verdict
+
+
 def is_elsewhere(verdict: Classification) -> bool:
     """Whether the answer shows that whoever answers is not Outreach, whatever is asked."""
     return verdict.fate is Fate.PAUSE and verdict.status in (HTTPStatus.OK, HTTPStatus.NOT_FOUND)

@@ -6,13 +6,15 @@ from collections.abc import Mapping
 
 import orjson
 
+from pipeline.sandbox.api.batches import Batches
 from pipeline.sandbox.api.listing import answer_list
 from pipeline.sandbox.api.records import Collection
 from pipeline.sandbox.auth.tokens import TokenGrant
 from pipeline.sandbox.custom_fields import CustomField, as_text, types_document
+from pipeline.sandbox.faults import Faults
 from pipeline.sandbox.fields import FIELDS, ResourceKind, invalid, refused
 from pipeline.sandbox.options import SandboxOptions
-from pipeline.sandbox.request_log import LoggedRequest
+from pipeline.sandbox.request_log import LoggedRequest, RequestLog
 from pipeline.sandbox.responses import (
     JSON_API,
     ApiRequest,
@@ -49,21 +51,36 @@ class Resources:
         collections: Mapping[ResourceKind, Collection],
         custom_fields: Mapping[ResourceKind, Mapping[str, CustomField]],
         options: SandboxOptions,
+        faults: Faults,
+        request_log: RequestLog,
     ) -> None:
         self.base_url = ""
+        self._log = request_log
+        self.batches = Batches(
+            collections["prospect"],
+            self._refused_in_bulk,
+            options.forbidden,
+            options,
+            faults,
+            request_log,
+        )
         self._collections = collections
         self._custom_fields = custom_fields
         self._types = orjson.dumps(types_document(custom_fields))
         self._forbidden_ids = options.forbidden
         self._vague_errors = options.vague_errors
 
-    def answer(
+    def answer(  # noqa: PLR0911 - one return a kind of resource
         self, asked: ApiRequest, grant: TokenGrant, exchange: LoggedRequest, now: float
     ) -> ApiResponse:
         """Answers one request; sets ``exchange.altered`` where it changed something."""
         name, *rest = asked.path.split("/")[_PREFIX:] or [""]
         if name == "types" and asked.method == "GET":
             return ApiResponse(200, self._types, {"Content-Type": JSON_API})
+        if name == "batches":
+            return self.batches.answer(asked, rest, grant, now)
+        if name == "batchItems" and asked.method == "GET" and not rest:
+            return self.batches.answer_items(asked, grant, now)
         kind = _KINDS.get(name)
         if kind is None or len(rest) > 1 or asked.method not in (_ON_ONE if rest else _ON_ALL):
             return not_found(f"No route matches {asked.method} {asked.path}.")
@@ -119,6 +136,9 @@ class Resources:
         attributes = self._attributes(asked.body, records, record_id)
         if isinstance(attributes, ApiResponse):
             return attributes
+        if records.kind == "prospect" and self.batches.writes(record_id, attributes):
+            what = f"prospect {record_id} is being written by a batch"
+            self._log.violate("batch_overlap", what, exchange.user or "", now)
         exchange.altered = len(records.update(record_id, attributes, now))
         return self._one(200, records, record_id)
 
@@ -160,6 +180,12 @@ class Resources:
         if not problems and "emails" in attributes:
             problems = _taken_emails(attributes["emails"], records, record_id)
         return self._refusal(problems) if problems else attributes
+
+    def _refused_in_bulk(self, attributes: Mapping[str, object]) -> ApiResponse | None:
+        """The refusal that attributes of a bulk action earn; None where they may be set."""
+        body = orjson.dumps({"data": {"type": "prospect", "attributes": attributes}})
+        found = self._attributes(body, self._collections["prospect"], None)
+        return found if isinstance(found, ApiResponse) else None
 
     def _refusal(self, problems: list[dict[str, object]]) -> ApiResponse:
         if self._vague_errors:

@@ -13,6 +13,9 @@ SCOPES = (
     "accounts.write",
     "accounts.delete",
     "users.read",
+    "batches.read",
+    "batches.write",
+    "batches.delete",
 )
 """Scopes that the sandbox knows. None implies another; ``prospects.all`` is all three."""
 

@@ -14,7 +14,14 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipeline.sandbox.core import Outreach
-from pipeline.sandbox.faults import API_FAULTS, TOKEN_FAULTS, FaultSettings, Seconds, changed
+from pipeline.sandbox.faults import (
+    API_FAULTS,
+    BATCH_FAULTS,
+    TOKEN_FAULTS,
+    FaultSettings,
+    Seconds,
+    changed,
+)
 from transforms.outreach.fields import PROSPECT_FIELDS
 
 _SECONDS: TypeAdapter[float] = TypeAdapter(Seconds)
@@ -73,7 +80,7 @@ class AdminApi:
                 **faults.settings.model_dump(),
                 "maintenance_until": faults.maintenance_until if maintained else None,
                 "struck": faults.struck,
-                "meaning": {**API_FAULTS, **TOKEN_FAULTS},
+                "meaning": {**API_FAULTS, **TOKEN_FAULTS, **BATCH_FAULTS},
             }
         )
 

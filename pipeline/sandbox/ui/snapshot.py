@@ -17,6 +17,7 @@ from pipeline.sandbox.request_log import LoggedRequest
 _REQUESTS = 60
 _REQUESTS_OF_ONE = 20
 _VIOLATIONS = 20
+_BATCHES = 20
 _VALUES = 12
 """Values of one field that are told apart; the rest are counted together."""
 
@@ -65,10 +66,30 @@ def snapshot(outreach: Outreach, view: View, now: float) -> dict[str, Any]:
             "latest": [each._asdict() for each in _last(request_log.violations, _VIOLATIONS)],
         },
         "audiences": _audiences(outreach),
+        "batches": _batches(outreach, now),
         "users": [_user(outreach, name, now) for name in outreach.users()],
         "prospects": _prospects(outreach, view),
         "requests": [_request(each) for each in _last(request_log.exchanges, _REQUESTS)],
     }
+
+
+def _batches(outreach: Outreach, now: float) -> list[dict[str, Any]]:
+    """The latest bulk actions, newest first."""
+    batches = outreach.resources.batches
+    batches.advance(now)
+    return [
+        {
+            "id": each.id,
+            "state": each.state,
+            "user": each.user,
+            "attributes": each.attributes,
+            "records": len(each.ids),
+            "everyone": each.everyone,
+            "failures": len(each.failed),
+            "fault": each.fault,
+        }
+        for each in list(batches.all.values())[: -_BATCHES - 1 : -1]
+    ]
 
 
 def _last(items: Any, count: int) -> list[Any]:  # noqa: ANN401 - a deque of anything

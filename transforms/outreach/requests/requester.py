@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
-from transforms.errors import Trouble
+from transforms.errors import CredentialError, Trouble
 from transforms.outreach.auth.access_token import AccessToken
 from transforms.outreach.auth.credentials import Credential
 from transforms.outreach.backoff import CircuitBreaker
@@ -33,6 +33,10 @@ class NotNow(Exception):  # noqa: N818 - it passes
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class NotAllowedError(CredentialError):
+    """Outreach does not let this user ask for that; what it says elsewhere is not affected."""
 
 
 class Answer(NamedTuple):
@@ -118,7 +122,7 @@ class Requester:
             if verdict.fate in _LATER:
                 raise NotNow(verdict.detail)
             if verdict.fate is Fate.PAUSE:
-                raise verdict.problem_of(self.user)
+                raise NotAllowedError(self.user, verdict.detail, verdict.remedy)
             return answer
 
     async def _token(self, now: float) -> str:

@@ -56,6 +56,7 @@ function say(text, tone) {
 function draw() {
   drawTiles();
   drawViolations();
+  drawBatches();
   drawAudiences();
   drawBudgets();
   drawProspects();
@@ -85,6 +86,8 @@ const BROKEN = {
   impatient: "asked again before the instant of a 429",
   token_hurry: "two token requests within a minute",
   token_reuse: "a refresh token or code used twice",
+  everybody: "a bulk action without ids, which is for everybody",
+  batch_overlap: "a prospect written while a batch writes the same field",
 };
 
 function drawViolations() {
@@ -144,6 +147,18 @@ function choose(field, value) {
   const same = view.field === field && view.value === value;
   Object.assign(view, { field: same ? "" : field, value: same ? "" : value, page: 1 });
   look();
+}
+
+function drawBatches() {
+  $("bulk").hidden = !state.batches.length;
+  fill($("batches"), ...state.batches.map((each) => {
+    const set = Object.entries(each.attributes).map(([name, value]) => `${name} = ${value === null ? "nothing" : value}`);
+    const whom = each.everyone ? `everybody (${count.format(each.records)})` : `${count.format(each.records)} prospects`;
+    const failed = each.failures ? `, ${count.format(each.failures)} could not be` : "";
+    return el("li", {},
+      el("span", { class: `pill ${each.everyone || each.state === "failed" ? "bad" : ""}` }, each.state),
+      ` ${each.id}: ${set.join(", ")} for ${whom}${failed} (${each.user})${each.fault ? ` — ${each.fault}` : ""}`);
+  }));
 }
 
 function drawBudgets() {
