@@ -80,6 +80,8 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
       AccountingError: changes and outcomes do not add up.
     """
     began = steady()
+    if other_runner(asked.beam_flags):
+        refuse_bulk(destination)
     options = PipelineOptions(list(asked.beam_flags))
     paths = expand(asked.files)
     check_headers(paths, asked.columns, destination.identity.match)
@@ -126,6 +128,19 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         mapping.Mapping(plan),
     )
     return RunResult(summary, counts.reasons, counts.kept, board.problems, earlier)
+
+
+def refuse_bulk(destination: Destination) -> None:
+    """Makes sure that no bulk actions are asked for where there is no ledger.
+
+    Raises:
+      ConfigurationError: they are; a batch whose process died would be found by nobody.
+    """
+    if destination.delivery.bulk.mode != "off":
+        raise ConfigurationError(
+            f"{destination.where('delivery', 'bulk', 'mode')}: bulk actions need a ledger, and"
+            " another runner keeps none; write delivery.bulk.mode: off, or run it on this machine"
+        )
 
 
 def directory_of(plan: mapping.Plan, path: str | None) -> ReadDirectory | None:

@@ -156,10 +156,11 @@ class BulkCourier:
     async def _create(self, requester: Requester, planned: Sequence[LedgerBatch]) -> bool:
         user, busy = requester.user, False
         proved = batches.is_proved(self._ledger, user)
-        for place, batch in enumerate(planned):
-            if not batch.was_read:
-                await self._read_back.before(requester, batch.number)
-                busy = True
+        unread = [each.number for each in planned if not each.was_read]
+        if unread:
+            await self._read_back.before(requester, unread)
+            busy = True
+        for batch in planned:
             ids = members.members(self._ledger, batch.number)
             if not ids:
                 self._release(batch)
@@ -169,8 +170,6 @@ class BulkCourier:
                 for each in batches.open_batches(self._ledger, user)
             )
             if away >= (MOST_ON_THEIR_WAY if proved else 1) or user in self._off:
-                if place:
-                    continue  # Others are still looked through: they may need none.
                 break
             await self._create_one(requester, batch, ids)
             busy = True
@@ -210,7 +209,8 @@ class BulkCourier:
     ) -> bool:
         """Does what a batch's state asks for; returns whether it has another one now."""
         if status is None or status.ended:
-            self._end(batch, None if status is None else status.state)
+            failures = 0 if status is None else status.failures
+            self._end(batch, None if status is None else status.state, failures)
             return True
         age = self._config.clock() - batch.changed_at / 1e6
         if age > self._config.bulk.give_up_seconds:
@@ -237,17 +237,19 @@ class BulkCourier:
         await bulk.confirm(requester, status)  # Refused or not: how it stands is asked next.
         return True
 
-    def _end(self, batch: LedgerBatch, state: str | None) -> None:
+    def _end(self, batch: LedgerBatch, state: str | None, failures: int = 0) -> None:
         """Notes that nothing more happens with a batch: its prospects are read next."""
         note = None if state == "finished" else f"ended as {state or 'unknown to Outreach'}"
         with transaction(self._ledger, durable=True):
-            batches.set_state(self._ledger, batch.number, ENDED, self._now(), note=note)
+            batches.set_state(
+                self._ledger, batch.number, ENDED, self._now(), failures=failures, note=note
+            )
 
     def _settle(self, user: str) -> bool:
         with transaction(self._ledger):
             done = batches.settle(self._ledger, user, self._now())
         for batch in done:
-            left = batch.prospects - batch.kept - batch.gone
+            left = batch.prospects - batch.kept - batch.gone - batch.failures
             _log.info(
                 "bulk: %s = %s, %d of %d prospects hold it; %d go alone",
                 batch.field,

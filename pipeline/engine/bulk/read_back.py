@@ -28,8 +28,10 @@ from transforms.outreach.responses import Classification, Fate
 
 BULK = "bulk"
 """The reason of what a batch delivered."""
-_URL_BYTES = 7_600
+_URL_BYTES = 7_900
 """Of a request for prospects: many servers refuse a request line of more than 8 KB."""
+_FIELDS = 20
+"""Attributes that a request may ask for besides."""
 
 Revise = Callable[[Sequence[Outcome]], Sequence[Outcome]]
 
@@ -51,13 +53,14 @@ class ReadBack:
         self._revise = revise
         self._reading = ReadBeforeWrite()
 
-    async def before(self, requester: Requester, number: int) -> None:
-        """Looks who of a planned batch holds the value already; seldom, where it is vain.
+    async def before(self, requester: Requester, numbers: Sequence[int]) -> None:
+        """Looks who of planned batches holds the value already; seldom, where it is vain.
 
         Raises:
           NotNow, CredentialError: as of `Requester.ask`.
         """
-        for some in packed(members.members(self._ledger, number), 20):
+        ids = {each for number in numbers for each in members.members(self._ledger, number)}
+        for some in packed(sorted(ids), _FIELDS):
             if not self._reading.is_worth_it(len(some)):
                 continue
             found = members.members_of(self._ledger, some, (PLANNED,))
@@ -73,7 +76,8 @@ class ReadBack:
                 members.leave(self._ledger, same, (), 0)
             self._reading.learn(verdict, len(same))
         with transaction(self._ledger):
-            batches.mark_read(self._ledger, number)
+            for number in numbers:
+                batches.mark_read(self._ledger, number)
 
     async def after(self, requester: Requester) -> bool:
         """Reads prospects whose batches have ended, and settles what became of them.
@@ -85,7 +89,7 @@ class ReadBack:
           NotNow, CredentialError: as of `Requester.ask`.
         """
         prospects = members.readable(self._ledger, requester.user)
-        for some in packed(prospects, 20):
+        for some in packed(prospects, _FIELDS):
             found = members.members_of(self._ledger, some, (ENDED,))
             held, verdict = await self._read(requester, some, found)
             if verdict.fate is Fate.ACCEPTED:

@@ -28,6 +28,7 @@ class LedgerBatch(NamedTuple):
       prospects: how many it was for.
       kept: that held the value when they were read back.
       gone: that were not there any more.
+      failures: that Outreach says could not be changed.
       was_read: whether it was looked who holds the value already.
       planned_at: when.
       changed_at: when it came into its state.
@@ -43,6 +44,7 @@ class LedgerBatch(NamedTuple):
     prospects: int
     kept: int
     gone: int
+    failures: int
     was_read: bool
     planned_at: int
     changed_at: int
@@ -138,7 +140,7 @@ def is_proved(connection: sqlite3.Connection, user: str) -> bool:
     """Whether a batch of this user's came out right, in this ledger."""
     row = connection.execute(
         "SELECT EXISTS (SELECT 1 FROM batches WHERE user = ? AND state = 'settled'"
-        " AND note IS NULL AND kept > 0)",
+        " AND note IS NULL AND kept > 0 AND kept + gone + failures >= prospects)",
         (user,),
     ).fetchone()
     return bool(row[0])
@@ -151,13 +153,14 @@ def set_state(
     now: int,
     *,
     batch_id: int | None = None,
+    failures: int = 0,
     note: str | None = None,
 ) -> None:
     """Notes how far a batch is, within the caller's transaction."""
     connection.execute(
         "UPDATE batches SET state = ?2, changed_at = ?3, batch_id = coalesce(?4, batch_id),"
-        " note = coalesce(?5, note) WHERE number = ?1",
-        (number, state, now, batch_id, note),
+        " note = coalesce(?5, note), failures = failures + ?6 WHERE number = ?1",
+        (number, state, now, batch_id, note, failures),
     )
 
 
@@ -188,7 +191,7 @@ def _batches(
     connection: sqlite3.Connection, where: str, values: Sequence[object], order: str = ""
 ) -> list[LedgerBatch]:
     return [
-        LedgerBatch._make((*row[:9], bool(row[9]), *row[10:]))
+        LedgerBatch._make((*row[:10], bool(row[10]), *row[11:]))
         for row in connection.execute(
             f"SELECT {', '.join(LedgerBatch._fields)} FROM batches WHERE {where}"
             f" ORDER BY number {order}",

@@ -17,6 +17,7 @@ CREATE TABLE batches (
     prospects INTEGER NOT NULL,
     kept INTEGER NOT NULL DEFAULT 0,
     gone INTEGER NOT NULL DEFAULT 0,
+    failures INTEGER NOT NULL DEFAULT 0,
     was_read INTEGER NOT NULL DEFAULT 0,
     planned_at INTEGER NOT NULL,
     changed_at INTEGER NOT NULL,

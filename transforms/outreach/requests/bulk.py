@@ -82,11 +82,13 @@ class BatchStatus(NamedTuple):
       id: of the batch.
       state: as Outreach has it.
       confirm_count: records that it is about to change; None where it does not say yet.
+      failures: records that could not be changed, so far.
     """
 
     id: int
     state: str
     confirm_count: int | None
+    failures: int = 0
 
     @property
     def ended(self) -> bool:
@@ -168,7 +170,10 @@ def _status(resource: Mapping[str, Any]) -> BatchStatus:
     attributes = resource["attributes"]
     count = attributes.get("confirmCount")
     return BatchStatus(
-        int(resource["id"]), str(attributes.get("state")), None if count is None else int(count)
+        int(resource["id"]),
+        str(attributes.get("state")),
+        None if count is None else int(count),
+        int(attributes.get("failures") or 0),
     )
 
 
