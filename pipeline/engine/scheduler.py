@@ -11,7 +11,6 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 
 from pipeline.engine.beam_steps import DELIVERY, BeamSteps, StepOutlet
 from pipeline.engine.bulk.courier import BulkCourier
@@ -21,6 +20,7 @@ from pipeline.engine.org.reader import OrgReader
 from pipeline.engine.outcome_committer import OutcomeCommitter
 from pipeline.engine.refreshes import Refreshes
 from pipeline.engine.resumption import resume
+from pipeline.engine.standings import standings
 from pipeline.engine.user_schedule import UserSchedule, WriteAheadGrant
 from pipeline.ledger import erasure, guard, history, inbox, queue, waiting
 from pipeline.ledger.directory import entries, exclusions, unresolved
@@ -156,8 +156,14 @@ class Scheduler:
                 else min(self._most, schedule.affordable(now, self._least(schedule, now)))
             )
             if affordable and self._pool.held_until(schedule.name) <= now:
+                spare = schedule.spare(now, self._config.live_share)
                 turns = queue.next_turns(
-                    self._ledger, schedule.name, affordable, micros(now), schedule.owed
+                    self._ledger,
+                    schedule.name,
+                    affordable,
+                    micros(now),
+                    schedule.owed,
+                    None if self._config.dry_run else spare,
                 )
                 if turns.patches:
                     given[schedule] = turns
@@ -193,40 +199,27 @@ class Scheduler:
         others = (self.org.next_at(), self._bulk.next_at())
         found = [at for at in others if at != math.inf]
         for schedule in self._schedules:
-            due = queue.next_due(self._ledger, schedule.name)
-            if due is not None and self._config.dry_run:
-                found.append(due / 1e6)
-            elif due is not None and (paused or schedule.problem is None):
-                held_until = self._pool.held_until(schedule.name)
-                ready = schedule.next_at(now, self._least(schedule, now))
-                found.append(max(due / 1e6, ready, held_until))
+            for lane in (LIVE, BACKFILL):
+                due = queue.next_due(self._ledger, schedule.name, (lane,))
+                if due is not None and self._config.dry_run:
+                    found.append(due / 1e6)
+                elif due is not None and (paused or schedule.problem is None):
+                    found.append(max(due / 1e6, self._ready_at(schedule, lane, now)))
         return min(found, default=None)
+
+    def _ready_at(self, schedule: UserSchedule, lane: int, now: float) -> float:
+        """When a user can send what is due in a lane."""
+        ready = schedule.next_at(now, self._least(schedule, now))
+        if lane == BACKFILL:
+            ready = max(ready, schedule.next_backfill_at(now, self._config.live_share))
+        return max(ready, self._pool.held_until(schedule.name))
 
     def standings(self) -> list[UserProgress]:
         """What each user with something to send waits for, for people."""
         now = self._config.clock()
-        queued = queue.prospects(self._ledger)
-        troubled = queue.troubled_since(self._ledger)
-        found: list[UserProgress] = []
-        for schedule in self._schedules:
-            name = schedule.name
-            if name not in queued:
-                continue
-            standing = schedule.standing(
-                now, schedule.next_at(now, self._least(schedule, now)), queued[name]
-            )
-            if name in troubled:
-                since, due = troubled[name] / 1e6, queue.next_due(self._ledger, name)
-                held_until = self._pool.held_until(name)
-                standing = replace(
-                    standing,
-                    waits_for=self._pool.last_trouble(name) or "trouble",
-                    resumes_at=max(held_until, now if due is None else due / 1e6),
-                    troubled_since=since,
-                    gives_up_at=since + self._config.delivery.give_up_seconds,
-                )
-            found.append(standing)
-        return found
+        give_up = self._config.delivery.give_up_seconds
+        ready = {each: each.next_at(now, self._least(each, now)) for each in self._schedules}
+        return standings(self._ledger, self._pool, ready, give_up, now)
 
     def _least(self, schedule: UserSchedule, now: float) -> int:
         # A backlog is sent in turns that are large enough to be read before they are written:

@@ -14,7 +14,9 @@ from pipeline.ledger.store import transaction
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
 from transforms.outreach.backoff import PAUSED_SECONDS
+from transforms.outreach.client import MOST_IDS
 from transforms.outreach.delivery import UserProgress
+from transforms.outreach.read_before_write import READ_LEAST
 from transforms.outreach.sender_pool import Access
 
 _log = logging.getLogger(__name__)
@@ -23,6 +25,8 @@ ADVANCE_LEAST = 10
 ADVANCE_MOST = 200
 """Requests debited at once, as many as a turn may need: if the process is killed, those of them
 that were not sent are lost to the budget."""
+BACKFILL_LOOK_SECONDS = 5.0
+"""How often it is looked whether a backfill's part of the budget has come free."""
 REST_SECONDS = 0.5
 REST_MOST_SECONDS = 60.0
 """How long a user rests after turns that came to nothing: it doubles with each in a row."""
@@ -101,6 +105,17 @@ class UserSchedule:
     def owed(self) -> int:
         """Prospects of the backfill that are to go in the next turn even if live ones wait."""
         return int(self._owed)
+
+    def spare(self, now: float, live_share: float) -> int:
+        """How many requests a backfill may make now, which leaves its share to what is live."""
+        left = math.ceil(live_share * self._budget.allowance)
+        spare = max(0, self._budget.available(now) - left)
+        # So many are read before they are written, which costs requests too.
+        return spare - -(-spare // MOST_IDS) if spare >= READ_LEAST else spare
+
+    def next_backfill_at(self, now: float, live_share: float) -> float:
+        """When a backfill can go on: it is looked again where its part is spent."""
+        return now if self.spare(now, live_share) else now + BACKFILL_LOOK_SECONDS
 
     def has_live_work(self, now: int) -> bool:
         """Whether anything live is due that can be sent; `now` in microseconds."""

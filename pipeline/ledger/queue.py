@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.ledger.bulk.members import NOT_BATCHED, is_any
@@ -31,7 +31,12 @@ class Turns(NamedTuple):
 
 
 def next_turns(
-    connection: sqlite3.Connection, user: str, most: int, now: int, owed: int = 0
+    connection: sqlite3.Connection,
+    user: str,
+    most: int,
+    now: int,
+    owed: int = 0,
+    most_backfill: int | None = None,
 ) -> Turns:
     """The prospects of a user whose turn it is, with what each is to be sent as of now.
 
@@ -43,10 +48,13 @@ def next_turns(
       most: how many prospects.
       now: microseconds since the epoch.
       owed: of them, how many are of the backfill even if live ones wait.
+      most_backfill: of them, how many may be of the backfill at all; None for any number.
     """
     free = _free(connection)
     live = _turns(connection, user, LIVE, most, now, free)
     share = max(min(owed, most), most - len(live))
+    if most_backfill is not None:
+        share = min(share, most_backfill)
     backfill = _turns(connection, user, BACKFILL, share, now, free)
     return Turns(live[: most - len(backfill)] + backfill, len(backfill))
 
@@ -66,12 +74,14 @@ def postpone(connection: sqlite3.Connection, patches: Iterable[Patch]) -> None:
     )
 
 
-def next_due(connection: sqlite3.Connection, user: str) -> int | None:
+def next_due(
+    connection: sqlite3.Connection, user: str, lanes: Sequence[int] = (LIVE, BACKFILL)
+) -> int | None:
     """When the next prospect of a user is due that is not held; None where none waits."""
     any_free = _has_any(_free(connection))
     found = [
         row[0]
-        for lane in (LIVE, BACKFILL)
+        for lane in lanes
         for row in connection.execute(
             f"SELECT due_at FROM queue AS q WHERE user = ? AND lane = ?{any_free}"
             " ORDER BY due_at LIMIT 1",

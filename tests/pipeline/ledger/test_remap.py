@@ -157,7 +157,7 @@ def test_fields_that_hold_an_earlier_mapping_are_named_with_what_empties_them(
         ("custom18", 1, None),
     ]
     assert "custom17 still holds in 2 prospects" in caplog.text
-    assert "mapping_id: 17" in caplog.text
+    assert "clear custom17" in caplog.text
 
 
 def test_who_was_a_member_in_a_field_of_before_does_not_keep_the_guard_from_holding(
