@@ -7,7 +7,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from pipeline.jobs.always_on import AlwaysOn
     from pipeline.jobs.report import RunResult
     from pipeline.jobs.streaming import Streaming
+
+THREADS_SECONDS = 1.0
+"""How long threads of clients may take to end once all is written."""
 
 
 @click.command("run", cls=BeamCommand)
@@ -118,6 +122,7 @@ def run_command(
     """
     console = Screen(stderr=True)
     logs.configure(console)
+    others = set(threading.enumerate())
     with failing_plainly(console):
         # Beam takes a second to import, and the other commands do without it.
         from pipeline.jobs.always_on import AlwaysOn, run  # noqa: PLC0415
@@ -200,16 +205,24 @@ def run_command(
         elif summary is not None:
             console.print(f"{summary} is not written: the job goes on without this process")
     drained = runner is not None and finished is not None and bool(finished.reasons)
-    _end(DEAD_LETTERS if drained else DONE)
+    _end(DEAD_LETTERS if drained else DONE, others)
 
 
-def _end(status: int) -> NoReturn:
+def _end(status: int, others: Collection[threading.Thread]) -> NoReturn:
     """Ends the process, at once where threads would keep it: all is written by now.
 
     Where Pub/Sub has just gone away, its client leaves threads that wait for a next try, for ten
     seconds and more, which is when service managers kill.
+
+    Args:
+      status: to end with.
+      others: threads that were there before.
     """
-    if any(not one.daemon and one is not threading.main_thread() for one in threading.enumerate()):
+    ends = time.monotonic() + THREADS_SECONDS
+    ours = [one for one in threading.enumerate() if not one.daemon and one not in others]
+    for one in ours:
+        one.join(max(0.0, ends - time.monotonic()))
+    if any(one.is_alive() for one in ours):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
