@@ -18,7 +18,8 @@ from transforms.stages.coalesce import Coalesce
 from transforms.stages.map import Map
 from transforms.stages.parse import Parse
 from transforms.stages.patch import PatchProspects, PatchResult, Rehearse
-from transforms.stages.resolve import RefuseUnresolved, Resolve, Unresolved
+from transforms.stages.refuse_unresolved import RefuseUnresolved
+from transforms.stages.resolve import Resolve, Unresolved
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pipeline.console.flags import flag
 from pipeline.console.screen import Screen
 from pipeline.destination.error_text import RefusalError
 from pipeline.destination.file import Destination, DestinationError, load_destination
-from pipeline.destination.sections import BearerAuth, OAuth
+from pipeline.destination.keys.sections import BearerAuth, OAuth
 from pipeline.destination.stage_config import application_of
 from pipeline.destination.types import redirect_uri as checked_redirect_uri
 from pipeline.oauth_flow.flow import HOST, PATH, WAIT_SECONDS, Connection, connect

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, get_args
 
 from pipeline.destination.error_text import looks_secret, shown_unless_secret
-from pipeline.destination.sections import BearerAuth, Budget, OAuth
+from pipeline.destination.keys.sections import BearerAuth, Budget, OAuth
 from pipeline.destination.types import custom_number
 from pipeline.destination.yaml_reader import Document, Path, Problem, spell
 from transforms.plan import canonical

@@ -13,20 +13,19 @@ from typing import Any, Final
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
-from pipeline.destination.conditions import Condition
 from pipeline.destination.cross_checks import (
     contradictions,
     secrets_written,
     unset_variables,
 )
 from pipeline.destination.error_text import RefusalError, problems_of, shown_unless_secret
-from pipeline.destination.mapping import Attribute, Audience
-from pipeline.destination.records import ColumnNames, Directory, Identity, Reconciliation
-from pipeline.destination.secrets import from_variable_or_file, private_key
-from pipeline.destination.sections import (
+from pipeline.destination.keys.conditions import Condition
+from pipeline.destination.keys.delivery import Delivery
+from pipeline.destination.keys.mapping import Attribute, Audience
+from pipeline.destination.keys.records import ColumnNames, Directory, Identity, Reconciliation
+from pipeline.destination.keys.sections import (
     Alerts,
     BearerAuth,
-    Delivery,
     Guard,
     OAuth,
     Outreach,
@@ -34,7 +33,8 @@ from pipeline.destination.sections import (
     Section,
     User,
 )
-from pipeline.destination.sources import Source
+from pipeline.destination.keys.sources import Source
+from pipeline.destination.secrets import from_variable_or_file, private_key
 from pipeline.destination.types import Line
 from pipeline.destination.yaml_reader import Document, Problem, read_yaml, spell
 from transforms.errors import ConfigurationError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import orjson
 
 from pipeline.destination.file import Destination
-from pipeline.destination.sections import BearerAuth, OAuth, User
+from pipeline.destination.keys.sections import BearerAuth, OAuth, User
 from transforms.budget.terms import BudgetTerms
 from transforms.mapping import Attribute, Audience, OutreachUser, Plan
 from transforms.outreach.auth import credentials as auth

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pipeline.destination.sources import (
+from pipeline.destination.keys.sources import (
     BasicSource,
     BearerSource,
     HeaderSource,

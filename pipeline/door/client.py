@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from pipeline.destination.sources import (
+from pipeline.destination.keys.sources import (
     BasicSource,
     BearerSource,
     HeaderSource,

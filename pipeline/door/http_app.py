@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from aiohttp import web
 
-from pipeline.destination.sources import HmacSource, Source
+from pipeline.destination.keys.sources import HmacSource, Source
 from pipeline.door.answers import Refused, answer, answer_failure, json_answer, refusal
 from pipeline.door.authentication import SignIn
 from pipeline.door.body import (

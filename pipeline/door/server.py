@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from pipeline.destination.file import Destination
-from pipeline.destination.sources import OAuthClientSource, OpenSource
+from pipeline.destination.keys.sources import OAuthClientSource, OpenSource
 from pipeline.destination.stage_config import plan_of
 from pipeline.door.authentication import sign_in_of
 from pipeline.door.http_app import Door, Entrance, Keeper

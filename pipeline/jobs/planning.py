@@ -12,24 +12,22 @@ from rich.console import Console
 
 from pipeline.console.formatting import duration, print_rows
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import Place, budget_of
+from pipeline.destination.stage_config import Place
 from pipeline.engine.config import engine_config
 from pipeline.engine.scheduler import Scheduler
 from pipeline.io.files import expand
 from pipeline.io.headers import check_headers
 from pipeline.io.scratch import copied_ledger
 from pipeline.jobs.file_replay import FileReplay
+from pipeline.jobs.org.forecast import Requests, forecast
 from pipeline.jobs.signals import StopSignal
 from pipeline.ledger.directory import pulls
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.queries.activity import read_waiting_prospects
 from pipeline.ledger.store import connect, owned
-from transforms.budget.forecast import hours
 from transforms.clock import micros, steady
 from transforms.elements import UNCHANGED
 from transforms.formats.csv_rows import Columns
-from transforms.outreach.client import MOST_IDS
-from transforms.outreach.read_before_write import READ_LEAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,55 +36,49 @@ class DeliveryPlan:
 
     Attributes:
       changes: of fields, that the files ask for.
-      prospects: that would be written, by user.
+      prospects: that would be written.
+      requests: that this takes.
       unchanged: changes of which the ledger knows that they are so already.
       by_audience: of each audience or attribute: name, segment, field, changes, to be written.
       is_exact: whether a fresh directory says what all fields hold; else it is an upper bound.
-      hours: until the last request can be sent.
     """
 
     changes: int
-    prospects: dict[str, int]
+    prospects: int
+    requests: Requests
     unchanged: int
     by_audience: Sequence[dict[str, Any]]
     is_exact: bool
-    hours: float
 
     def as_json(self) -> dict[str, Any]:
         """For a program."""
-        prospects = sum(self.prospects.values())
+        patch, bulk, read, hours = self.requests
         return {
             "changes": self.changes,
-            "prospects": prospects,
+            "prospects": self.prospects,
             "unchanged": self.unchanged,
-            "requests": {"patch": prospects, "bulk": 0, "read": self.reads},
-            "hours": self.hours,
+            "requests": {"patch": patch, "bulk": bulk, "read": read},
+            "hours": hours,
             "by_audience": list(self.by_audience),
             "upper_bound": not self.is_exact,
         }
 
-    @property
-    def reads(self) -> int:
-        """Requests that read prospects before they are written, where there are enough of them."""
-        return sum(
-            -(-count // MOST_IDS) for count in self.prospects.values() if count >= READ_LEAST
-        )
-
     def tell(self, console: Console) -> None:
         """Prints it."""
         bound = "exactly " if self.is_exact else "at most "
-        patches = sum(self.prospects.values())
+        patch, bulk, read, hours = self.requests
+        by_bulk = f", {bulk:,} for bulk actions" if bulk else ""
         console.print(
             f"{self.changes:,} changes, {self.unchanged:,} of them known to be so already;"
-            f" {bound}{patches:,} prospects to be written, one request each, and {self.reads:,}"
-            " requests to read them first"
+            f" {bound}{self.prospects:,} prospects to be written: {patch:,} requests for one"
+            f" prospect each{by_bulk}, and {read:,} to read prospects"
         )
         rows = [
             (each["name"], each["field"], f"{each['changes']:,}", f"{each['written']:,}")
             for each in self.by_audience
         ]
         print_rows(console, "", rows, ("audience", "field", "changes", "to be written"))
-        takes = "no more than one budget" if not self.hours else duration(self.hours * 3600)
+        takes = "no more than one budget" if not hours else duration(hours * 3600)
         console.print(f"  takes {takes}")
 
 
@@ -132,11 +124,12 @@ def _plan(
     is_exact: bool,
 ) -> DeliveryPlan:
     activity = replayed.activity(connection)
-    prospects = read_waiting_prospects(connection)
+    requests = forecast(connection, destination, micros(steady()))
     ended = [sum(each.outcomes.values()) for each in activity.audiences]
     return DeliveryPlan(
         changes=sum(ended) + sum(each.waiting for each in activity.audiences),
-        prospects=prospects,
+        prospects=sum(read_waiting_prospects(connection).values()),
+        requests=requests,
         unchanged=sum(each.outcomes[UNCHANGED] for each in activity.audiences),
         by_audience=[
             {
@@ -151,8 +144,4 @@ def _plan(
             if count + each.waiting
         ],
         is_exact=is_exact,
-        hours=max(
-            (hours(prospects.get(user.name, 0), budget_of(user)) for user in destination.users),
-            default=0.0,
-        ),
     )

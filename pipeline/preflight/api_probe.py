@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import orjson
 
-from pipeline.destination.sections import BearerAuth, OAuth, User
+from pipeline.destination.keys.sections import BearerAuth, OAuth, User
 from pipeline.destination.stage_config import auth_of
 from pipeline.preflight.field_types import TYPES_PATH, FieldSetup, read_setups
 from pipeline.preflight.findings import Findings

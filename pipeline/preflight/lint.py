@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from pipeline.destination.file import Destination
-from pipeline.destination.mapping import Audience
-from pipeline.destination.sections import BearerAuth, User
+from pipeline.destination.keys.mapping import Audience
+from pipeline.destination.keys.sections import BearerAuth, User
 from pipeline.destination.yaml_reader import Path, Problem
 from transforms.outreach.auth.token_store import SECRET_PREFIX
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from pipeline.console.formatting import print_rows
 from pipeline.destination.file import Destination
-from pipeline.destination.mapping import Attribute, Audience
+from pipeline.destination.keys.mapping import Attribute, Audience
 from pipeline.preflight.api_probe import UserSeen, ask_outreach
 from pipeline.preflight.field_types import FieldSetup, is_known, unmet
 from pipeline.preflight.findings import Findings

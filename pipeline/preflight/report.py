@@ -12,8 +12,8 @@ from rich.markup import escape
 
 from pipeline.console.formatting import print_rows
 from pipeline.destination.file import Destination, DestinationError
-from pipeline.destination.mapping import Audience, Values
-from pipeline.destination.sections import BearerAuth, OAuth, User
+from pipeline.destination.keys.mapping import Audience, Values
+from pipeline.destination.keys.sections import BearerAuth, OAuth, User
 from pipeline.destination.yaml_reader import Problem, spell
 from pipeline.preflight.lint import requests_per_hour
 from transforms.errors import ConfigurationError

@@ -28,7 +28,7 @@ from transforms.outreach.proof import NOT_KEPT
 from transforms.outreach.responses import Fate, classify
 from transforms.stages.parse import Parsed, parse
 from transforms.stages.receipts import dead_letter_line, dead_letters, receipts
-from transforms.stages.resolve import IDENTITY_AMBIGUOUS, PROSPECT_UNKNOWN
+from transforms.stages.refuse_unresolved import IDENTITY_AMBIGUOUS, PROSPECT_UNKNOWN
 from transforms.times import format_time, parse_time
 
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(

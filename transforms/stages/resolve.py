@@ -7,7 +7,7 @@ beside the job, such as a ledger's, or is a side input.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -17,23 +17,17 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, PCollection, TaggedOutput
 from apache_beam.typehints import with_input_types
 
-from transforms.clock import micros, steady
 from transforms.coders import register
 from transforms.directory import DirectoryEntry, Lookup, LookupSource, digest_of, keys_of
 from transforms.elements import (
     KEYED,
-    REJECTED,
     AttributeChange,
     Change,
     MembershipChange,
-    Outcome,
 )
 from transforms.mapping import Mapping as PlanMapping
 from transforms.plan import Plan
 from transforms.stages.parse import Arrived
-
-PROSPECT_UNKNOWN = "prospect_unknown"
-IDENTITY_AMBIGUOUS = "identity_ambiguous"
 
 _DIGEST_BYTES = 6
 
@@ -134,32 +128,6 @@ def _placed(
 def digest_key(key: str) -> str:
     """What stands for a key in the ids of its changes."""
     return blake2b(key.encode(), digest_size=_DIGEST_BYTES).hexdigest()
-
-
-def refused(unresolved: Unresolved, match: str, now: int) -> Outcome:
-    """What becomes of changes whose prospect is not to be found."""
-    what = match.replace("_", " ")
-    if unresolved.prospects:
-        return Outcome(
-            REJECTED,
-            unresolved.changes,
-            now,
-            reason=IDENTITY_AMBIGUOUS,
-            detail=f"{unresolved.prospects} prospects have this {what}; merge them in Outreach, and"
-            " replay this",
-            key=unresolved.key,
-            match=match,
-        )
-    return Outcome(
-        REJECTED,
-        unresolved.changes,
-        now,
-        reason=PROSPECT_UNKNOWN,
-        detail=f"Outreach has no prospect with this {what}, or none that the user may see; replay"
-        " this once there is one",
-        key=unresolved.key,
-        match=match,
-    )
 
 
 class ResolveResult(NamedTuple):
@@ -267,36 +235,3 @@ class _Nowhere:
     def find(self, keys: Sequence[str]) -> Mapping[str, Sequence[int]]:
         del keys
         return {}
-
-
-@with_input_types(Unresolved)
-@dataclass
-class RefuseUnresolved(beam.PTransform):
-    """Makes outcomes of what is not resolved, where nothing can wait for another directory.
-
-    Attributes:
-      match: by what prospects are known.
-      clock: seconds since the epoch.
-    """
-
-    match: str
-    clock: Callable[[], float] = steady
-
-    def expand(self, unresolved: PCollection[Unresolved]) -> PCollection[Outcome]:
-        """PCollection[Unresolved] to PCollection[Outcome]."""
-        return unresolved | beam.ParDo(
-            RefuseUnresolvedDoFn(self.match, self.clock)
-        ).with_output_types(Outcome)
-
-
-class RefuseUnresolvedDoFn(beam.DoFn):
-    """See `RefuseUnresolved`."""
-
-    def __init__(self, match: str, clock: Callable[[], float]) -> None:
-        self._match = match
-        self._clock = clock
-        self._out_rejected = Metrics.counter("resolve", "out-rejected")
-
-    def process(self, unresolved: Unresolved) -> Iterator[Outcome]:  # noqa: D102
-        self._out_rejected.inc(len(unresolved.changes))
-        yield refused(unresolved, self._match, micros(self._clock()))

@@ -26,7 +26,8 @@ from transforms.mapping import Mapping as PlanMapping
 from transforms.mapping import Misfit
 from transforms.outreach.requests.requester import Requester
 from transforms.outreach.responses import Fate
-from transforms.stages.resolve import Unresolved, refused
+from transforms.stages.refuse_unresolved import refused
+from transforms.stages.resolve import Unresolved
 
 LOOK_SECONDS = 30.0
 """After which addresses that the directory does not know are asked for, in company."""

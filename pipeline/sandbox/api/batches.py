@@ -8,13 +8,23 @@ in `docs/sandbox.md`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl
 
 import orjson
 
-from pipeline.sandbox.api.records import Collection, instant
+from pipeline.sandbox.api.batch import (
+    CANCELED,
+    CONFIRMING,
+    FAILED,
+    FINISHED,
+    OPEN,
+    PENDING,
+    RUNNING,
+    Batch,
+    resource,
+)
+from pipeline.sandbox.api.records import Collection
 from pipeline.sandbox.auth.tokens import TokenGrant
 from pipeline.sandbox.faults import Faults
 from pipeline.sandbox.options import SandboxOptions
@@ -32,60 +42,11 @@ from pipeline.sandbox.responses import (
     unsupported_media_type,
 )
 
-PENDING, CONFIRMING, RUNNING = "pending", "confirming", "running"
-FINISHED, FAILED, CANCELED = "finished", "failed", "canceled"
-OPEN: Final = (PENDING, CONFIRMING, RUNNING)
 MOST_IDS: Final = 100_000
 """Records that one request may name (seen by a client; Outreach documents no limit)."""
 _DAY = 86_400.0
 
 Refused = Callable[[Mapping[str, object]], ApiResponse | None]
-
-
-@dataclass(slots=True)
-class Batch:
-    """One bulk action.
-
-    Attributes:
-      id: counted from 1.
-      user: whose token created it.
-      action: its name, such as ``prospectsBulkModify``.
-      attributes: to be set.
-      ids: of the records, in the order given; every one where none was named.
-      everyone: whether none was named.
-      state: see `OPEN`, and three ends.
-      created_at: epoch seconds, as are the others; 0 for not yet.
-      done: records that were changed, or could not be.
-      failed: records that could not be changed, and why.
-      fault: what goes wrong with it; empty for nothing.
-      skip_confirmation: whether it goes on by itself.
-      members: the ids, to be asked.
-    """
-
-    id: int
-    user: str
-    action: str
-    attributes: dict[str, object]
-    ids: Sequence[int]
-    everyone: bool
-    created_at: float
-    fault: str
-    skip_confirmation: bool
-    state: str = PENDING
-    confirmed_at: float = 0.0
-    finished_at: float = 0.0
-    canceled_at: float = 0.0
-    done: int = 0
-    failed: dict[int, str] = field(default_factory=dict)
-    members: frozenset[int] = frozenset()
-
-    def __post_init__(self) -> None:
-        self.members = frozenset(self.ids)
-
-    @property
-    def confirm_count(self) -> int:
-        """What it says that it is about to change."""
-        return len(self.ids) * 2 + 1 if self.fault == "batch_miscounts" else len(self.ids)
 
 
 class Batches:
@@ -131,7 +92,7 @@ class Batches:
                 return self._list(asked.query)
             case ("GET", [given]):
                 batch = self._batch(given)
-                return document(200, {"data": _resource(batch)}) if batch else _missing(given)
+                return document(200, {"data": resource(batch)}) if batch else _missing(given)
             case ("POST", ["actions", "prospectsBulkModify"]):
                 return self._create(asked, grant, now)
             case ("POST", [given, "actions", ("confirm" | "cancel") as action]):
@@ -226,7 +187,7 @@ class Batches:
             ("actionParams[skipConfirmation]", "true") in parse_qsl(asked.query),
         )
         self.all[number] = batch
-        return document(200, {"data": _resource(batch)})
+        return document(200, {"data": resource(batch)})
 
     def _confirm(self, batch: Batch, asked: ApiRequest, now: float) -> ApiResponse:
         if batch.state != CONFIRMING:
@@ -235,7 +196,7 @@ class Batches:
         if said != str(batch.confirm_count):
             return _not_now(f"confirmedCount must be {batch.confirm_count}.")
         self._start(batch, now)
-        return document(200, {"data": _resource(batch)})
+        return document(200, {"data": resource(batch)})
 
     def _cancel(self, batch: Batch, now: float) -> ApiResponse:
         if batch.state not in OPEN:
@@ -244,7 +205,7 @@ class Batches:
             part = (now - batch.confirmed_at) / max(1e-9, self._options.batch_seconds)
             self._write(batch, int(len(batch.ids) * min(1.0, part)), now)
         batch.state, batch.canceled_at, batch.finished_at = CANCELED, now, now
-        return document(200, {"data": _resource(batch)})
+        return document(200, {"data": resource(batch)})
 
     def _start(self, batch: Batch, now: float) -> None:
         batch.state, batch.confirmed_at = RUNNING, now
@@ -284,7 +245,7 @@ class Batches:
         states = wanted.get("filter[state]", "").split(",") if "filter[state]" in wanted else None
         ids = wanted.get("filter[id]", "").split(",") if "filter[id]" in wanted else None
         found = [
-            _resource(batch)
+            resource(batch)
             for batch in self.all.values()
             if (states is None or batch.state in states) and (ids is None or str(batch.id) in ids)
         ]
@@ -292,32 +253,6 @@ class Batches:
 
     def _batch(self, given: str) -> Batch | None:
         return self.all.get(int(given)) if given.isdecimal() else None
-
-
-def _resource(batch: Batch) -> dict[str, object]:
-    running = batch.state in (RUNNING, FINISHED, FAILED, CANCELED) and batch.confirmed_at
-    return {
-        "type": "batch",
-        "id": batch.id,
-        "attributes": {
-            "action": batch.action,
-            "state": batch.state,
-            "confirmCount": None if batch.state == PENDING else batch.confirm_count,
-            "total": len(batch.ids) if running else None,
-            "pending": len(batch.ids) - batch.done if running else None,
-            "failures": len(batch.failed),
-            "createdAt": instant(int(batch.created_at)),
-            "confirmedAt": _instant(batch.confirmed_at),
-            "startedAt": _instant(batch.confirmed_at),
-            "finishedAt": _instant(batch.finished_at),
-            "canceledAt": _instant(batch.canceled_at),
-            "summary": None,
-        },
-    }
-
-
-def _instant(at: float) -> str | None:
-    return instant(int(at)) if at else None
 
 
 def _missing(given: str) -> ApiResponse:

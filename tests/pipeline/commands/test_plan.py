@@ -68,3 +68,15 @@ def test_a_large_plan_says_how_long_it_takes(tmp_path: Path) -> None:
     write_destination(tmp_path, "http://127.0.0.1:9", {"a": 4}, budget=budget)
     words = ("plan", "in.jsonl", "--destination=destination.yaml", "--json")
     assert json.loads(run(tmp_path, *words).stdout)["hours"] == 2.0
+
+
+def test_a_plan_with_bulk_actions_takes_few_requests(tmp_path: Path) -> None:
+    write_lines(tmp_path / "in.jsonl", [line(each, "a", 1) for each in range(1, 3_001)])
+    more = {"delivery": {"bulk": {"mode": "auto", "max_ids": 1_000}}}
+    write_destination(tmp_path, "http://127.0.0.1:9", {"a": 4, "b": 5}, **more)
+    planned = json.loads(
+        run(tmp_path, "plan", "in.jsonl", "--destination=destination.yaml", "--json").stdout
+    )
+    assert planned["prospects"] == 3_000
+    assert planned["requests"] == {"patch": 0, "bulk": 18, "read": 3}
+    assert planned["hours"] == 0

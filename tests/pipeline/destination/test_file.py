@@ -9,7 +9,7 @@ from apache_beam.io.localfilesystem import LocalFileSystem
 from jsonschema import Draft202012Validator
 
 from pipeline.destination.file import destination_schema, load_destination
-from pipeline.destination.sections import BearerAuth, OAuth, S2SAuth
+from pipeline.destination.keys.sections import BearerAuth, OAuth, S2SAuth
 from pipeline.destination.yaml_reader import read_yaml
 from tests.support.program import ROOT
 from tests.support.secret_manager import Manager, secretmanager, serving

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.destination.error_text import RefusalError
-from pipeline.destination.sections import Section
+from pipeline.destination.keys.sections import Section
 from pipeline.destination.types import AttributePath
 from transforms import conditions
 from transforms.text import shown

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from pipeline.destination.sections import Section
+from pipeline.destination.keys.sections import Section
 from pipeline.destination.types import Line
 from transforms.directory import BY_EMAIL, BY_EXTERNAL_ID, BY_ID, Match
 from transforms.formats.csv_rows import COLUMNS, IDENTITIES, Columns

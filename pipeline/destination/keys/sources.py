@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.destination.error_text import RefusalError
-from pipeline.destination.records import Paths
-from pipeline.destination.sections import Section
+from pipeline.destination.keys.records import Paths
+from pipeline.destination.keys.sections import Section
 from pipeline.destination.types import HeaderName, Line, SourceName, Variable
 
 

@@ -6,8 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from pipeline.destination.conditions import Condition
-from pipeline.destination.sections import Section
+from pipeline.destination.keys.conditions import Condition
+from pipeline.destination.keys.sections import Section
 from pipeline.destination.types import TARGETS, AttributePath, Line, MappingId, Target, Value
 
 
