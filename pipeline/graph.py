@@ -58,9 +58,8 @@ class Activation:
         mapped = self.take_in(pipeline, source)
         coalesced = mapped.changes | "Coalesce" >> self.coalesce
         outcomes = (mapped.outcomes, *coalesced.outcomes)
-        if mapped.unresolved is not None:
-            refuse = RefuseUnresolved(self.plan.match)
-            outcomes = (*outcomes, mapped.unresolved | "RefuseUnresolved" >> refuse)
+        if (unknown := mapped.unresolved) is not None:
+            outcomes += (unknown | "RefuseUnresolved" >> RefuseUnresolved(self.plan.match),)
         return Gathered(coalesced.patches, outcomes, mapped.dead_letters)
 
     def take_in(self, pipeline: beam.Pipeline, source: beam.PTransform) -> TakenIn:
@@ -71,7 +70,7 @@ class Activation:
         if self.plan.match != BY_ID:
             arrived, unresolved = arrived | "Resolve" >> Resolve(self.plan, self.directory)
         mapped = arrived | "Map" >> Map(self.plan)
-        letters, excluded = parsed.dead_letters, parsed.exclusions
+        _, letters, excluded = parsed
         return TakenIn(mapped.changes, mapped.outcomes, letters, excluded, unresolved)
 
     def deliver(self, patches: PCollection[Patch]) -> PatchResult:

@@ -51,6 +51,13 @@ def test_what_is_left_out_has_the_documented_defaults(tmp_path: Path) -> None:
         "give_up_hours": 24,
         "clock_skew_minutes": 10,
         "refresh_hours": 24,
+        "live_share": 0.1,
+        "bulk": {
+            "mode": "off",
+            "min_prospects": 200,
+            "max_ids": 10_000,
+            "give_up_minutes": 60,
+        },
         "lanes": 1,
     }
     assert destination.guard.model_dump() == {"max_exit_percent": 50, "window_minutes": 60}
