@@ -57,6 +57,7 @@ def contradictions(document: Document) -> Iterator[Problem]:
     yield from _posted(document)
     yield from _audiences(document)
     yield from _attributes(document)
+    yield from _mode(document)
     data = document.data
     if isinstance(data, dict) and not data.get("audiences") and not data.get("attributes"):
         yield Problem(1, (), "nothing is mapped; add audiences, each with segment and mapping_id")
@@ -156,6 +157,19 @@ def _posted(document: Document) -> Iterator[Problem]:
     for path, source in _entries(document, "sources"):
         yield from names.twice(
             (*path, "name"), source.get("name"), "already taken by", "name each source differently"
+        )
+
+
+def _mode(document: Document) -> Iterator[Problem]:
+    data = document.data if isinstance(document.data, dict) else {}
+    identity = data.get("identity")
+    match = identity.get("match") if isinstance(identity, dict) else None
+    if data.get("mode") == "upsert" and match != "email":
+        yield Problem(
+            document.line(("mode",)),
+            ("mode",),
+            "upsert creates prospects by their e-mail addresses, and they are matched by"
+            f" {match or 'outreach_id'}; write identity: {{match: email}}",
         )
 
 

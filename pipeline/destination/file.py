@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 
@@ -92,6 +92,12 @@ class Destination(Section):
         description="Who is written at all: what must hold of the record's attributes, whatever"
         " the audience.",
         examples=[{"all": [{"source": "person.country", "in": ["US", "CA"]}]}],
+    )
+    mode: Literal["update", "upsert"] = Field(
+        "update",
+        description="`upsert` creates a prospect whose e-mail nobody has, where somebody enters an"
+        " audience; needs `identity.match: email` and a ledger.",
+        examples=["upsert"],
     )
     identity: Identity = Field(Identity(), examples=[{"namespace": "Oid"}])
     directory: Directory = Field(Directory(), examples=[{"refresh_minutes": 60, "full_days": 7}])

@@ -81,7 +81,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     """
     began = steady()
     if other_runner(asked.beam_flags):
-        refuse_bulk(destination)
+        refuse_what_needs_a_ledger(destination)
     options = PipelineOptions(list(asked.beam_flags))
     paths = expand(asked.files)
     check_headers(paths, asked.columns, destination.identity.match)
@@ -130,12 +130,18 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     return RunResult(summary, counts.reasons, counts.kept, board.problems, earlier)
 
 
-def refuse_bulk(destination: Destination) -> None:
-    """Makes sure that no bulk actions are asked for where there is no ledger.
+def refuse_what_needs_a_ledger(destination: Destination) -> None:
+    """Makes sure that nothing is asked for that needs a ledger, where there is none.
 
     Raises:
-      ConfigurationError: they are; a batch whose process died would be found by nobody.
+      ConfigurationError: it is; a batch whose process died would be found by nobody, and who is to
+        be created would be created twice.
     """
+    if destination.mode == "upsert":
+        raise ConfigurationError(
+            f"{destination.where('mode')}: upsert needs a ledger, and another runner keeps none;"
+            " write mode: update, or run it on this machine"
+        )
     if destination.delivery.bulk.mode != "off":
         raise ConfigurationError(
             f"{destination.where('delivery', 'bulk', 'mode')}: bulk actions need a ledger, and"

@@ -17,7 +17,7 @@ from pipeline.graph import Activation
 from pipeline.io.pubsub_source import DRAIN, ReadMessages
 from pipeline.io.streaming_pull import PULLS
 from pipeline.io.targets import OutputKind, check_subscription, is_local, is_topic, prepare
-from pipeline.jobs.batch import directory_of, refuse_bulk
+from pipeline.jobs.batch import directory_of, refuse_what_needs_a_ledger
 from pipeline.jobs.dataflow import started
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import draining
@@ -127,7 +127,7 @@ def run_streaming(destination: Destination, asked: Streaming, console: Console) 
       ActivationError: the job failed. What was not committed is still in the subscription.
     """
     began = steady()
-    refuse_bulk(destination)
+    refuse_what_needs_a_ledger(destination)
     options = options_of(asked)
     check_outputs(asked, options)
     check_subscription(asked.subscription)

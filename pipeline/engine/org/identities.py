@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from pipeline.engine.config import EngineConfig
+from pipeline.engine.org.creation import Creation, is_wanted
 from pipeline.engine.org.pull import PAGE_SIZE, PROSPECTS, read_page
 from pipeline.engine.org.settings import DirectorySettings
 from pipeline.ledger import guard, history, waiting
@@ -31,6 +32,7 @@ from transforms.stages.resolve import Unresolved
 
 LOOK_SECONDS = 30.0
 """After which addresses that the directory does not know are asked for, in company."""
+_NEVER = -1
 _QUERY_BYTES = 6_000
 """Of addresses in one request: many servers refuse a request line of more than 8 KB."""
 _ALWAYS = ("emails", "externalId", "updatedAt")
@@ -52,7 +54,8 @@ class Identities:
         self._config = config
         self._settings = settings
         self._mapping = PlanMapping(config.plan)
-        self._resolved_as_of: int | None = None
+        self._creation = Creation(ledger, config, settings)
+        self._resolved_as_of: int | None = _NEVER
 
     @property
     def waits(self) -> bool:
@@ -106,20 +109,37 @@ class Identities:
         keys = [each.key for each in asked]
         if self._settings.match == BY_EMAIL:
             await self._refresh(requester, keys)
-        self.decide(asked)
+        missing = self.decide(asked)
+        try:
+            await self._creation.create_all(requester, missing)
+        finally:
+            # Whoever is still missing is looked up again, and created then if it is nobody's.
+            with transaction(self._ledger):
+                unresolved.looked(self._ledger, missing, None)
+        if missing:
+            self._resolved_as_of = _NEVER
+            self.resolve()
 
-    def decide(self, asked: Sequence[WaitingKey]) -> None:
-        """Takes in what is known by now, and gives up what was to be found by now."""
+    def decide(self, asked: Sequence[WaitingKey]) -> list[str]:
+        """Takes in what is known by now, and gives up what was to be found by now.
+
+        Returns:
+          Keys of prospects that are to be created.
+        """
         now = micros(self._config.clock())
         known = self._find([each.key for each in asked])
         settled: list[str] = []
+        missing: list[str] = []
         with transaction(self._ledger):
             for each in asked:
                 found = known.get(each.key, ())
-                if found or self._is_last(each):
+                if not found and self._is_to_be_created(each.key):
+                    missing.append(each.key)
+                elif found or self._is_last(each):
                     settled.append(each.key)
             self._take_in(unresolved.take(self._ledger, settled), known)
             unresolved.looked(self._ledger, [each.key for each in asked], now)
+        return missing
 
     def give_up(self) -> None:
         """Makes dead letters of all that waits and is not known: nothing is asked for."""
@@ -129,6 +149,9 @@ class Identities:
             keys = [each.key for each in some]
             known = self._find(keys)
             with transaction(self._ledger):
+                for key in keys:
+                    if key not in known and self._is_to_be_created(key):
+                        self._creation.rehearse(key)
                 self._take_in(unresolved.take(self._ledger, keys), known)
 
     def revise(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
@@ -162,6 +185,9 @@ class Identities:
             self._ledger, [Unresolved(entry.emails[0], anonymous, 0)], 0, now, gone=prospect
         )
         return True
+
+    def _is_to_be_created(self, key: str) -> bool:
+        return self._settings.creates and is_wanted(unresolved.of_key(self._ledger, key))
 
     def _is_due(self, key: WaitingKey, fresh_at: int, now: int) -> bool:
         if self._settings.at_once:

@@ -24,6 +24,7 @@ class DirectorySettings:
       hashed: whether addresses are kept as digests.
       check_seconds: in which every prospect is checked once; 0 for never.
       alert_percent: share of the values checked that may differ.
+      creates: whether prospects that nobody has are created.
       at_once: whether nothing is waited for, as in a replay.
     """
 
@@ -34,6 +35,7 @@ class DirectorySettings:
     hashed: bool = False
     check_seconds: float = 0.0
     alert_percent: float = 100.0
+    creates: bool = False
     at_once: bool = False
 
     @classmethod
@@ -53,6 +55,7 @@ class DirectorySettings:
             directory.hash,
             destination.reconcile.every_hours * 3600.0,
             destination.reconcile.alert_percent,
+            destination.mode == "upsert",
             at_once,
         )
 

@@ -114,15 +114,26 @@ def keys(connection: sqlite3.Connection, after: str = "") -> list[WaitingKey]:
     ]
 
 
-def looked(connection: sqlite3.Connection, some: Sequence[str], now: int) -> None:
-    """Notes that keys were asked for, within the caller's transaction."""
+def looked(connection: sqlite3.Connection, some: Sequence[str], now: int | None) -> None:
+    """Notes when keys were asked for, within the caller's transaction; None for never."""
     connection.executemany(
         "UPDATE unresolved SET looked_at = ? WHERE key = ?", ((now, key) for key in some)
     )
 
 
+def of_key(connection: sqlite3.Connection, key: str) -> list[WaitingChange]:
+    """The changes that wait for one key, in the order of arrival."""
+    return list(_read(connection, [key]))
+
+
 def take(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingChange]:
     """The changes of some keys; they wait no longer, within the caller's transaction."""
+    found = list(_read(connection, some))
+    connection.executemany("DELETE FROM unresolved WHERE id = ?", ((each.row,) for each in found))
+    return found
+
+
+def _read(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingChange]:
     found: list[WaitingChange] = []
     for start in range(0, len(some), _AT_ONCE):
         part = some[start : start + _AT_ONCE]
@@ -136,5 +147,4 @@ def take(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingCha
             found.append(
                 WaitingChange(row, key, lane, gone, Change(outreach_id=0, user="", **values))
             )
-    connection.executemany("DELETE FROM unresolved WHERE id = ?", ((each.row,) for each in found))
     return found

@@ -1,0 +1,195 @@
+"""Creating the prospects that Outreach does not have yet, one request each, with all that waits.
+
+Only who was just looked up and is unknown is created, and only where somebody enters or stays in an
+audience, or for attributes alone: whoever only leaves need not be there. An address that somebody
+else has created meanwhile is answered 422 as a duplicate (Outreach's API reference), and is looked
+up again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from pipeline.engine.config import EngineConfig
+from pipeline.engine.org.pull import PROSPECTS
+from pipeline.engine.org.settings import DirectorySettings
+from pipeline.ledger import history
+from pipeline.ledger.directory import entries, unresolved
+from pipeline.ledger.directory.unresolved import WaitingChange
+from pipeline.ledger.store import transaction
+from transforms.clock import micros
+from transforms.directory import entry_of
+from transforms.elements import DELIVERED, REJECTED, SUPERSEDED, Change, Outcome
+from transforms.fold import Held, gather, settle
+from transforms.formats.platforms.members import LEFT
+from transforms.mapping import Mapping as PlanMapping
+from transforms.outreach.error_body import read_error_body
+from transforms.outreach.normalisation import is_same_value
+from transforms.outreach.proof import NOT_KEPT, classify_document
+from transforms.outreach.requests.requester import Answer, Requester
+from transforms.outreach.responses import Fate
+
+_log = logging.getLogger(__name__)
+
+CREATED = "created"
+"""The reason of what was delivered by creating its prospect."""
+_DUPLICATE = "validationDuplicateValueError"
+_DUPLICATES = 2
+"""How often an address may be taken and found by nobody."""
+
+
+def is_wanted(changes: Iterable[WaitingChange]) -> bool:
+    """Whether a prospect is to be created for these changes of one address."""
+    some = list(changes)
+    winners, _ = _folded(each.change for each in some)
+    memberships = [change for change in winners if change.segment is not None]
+    enters = any(change.origin != LEFT for change in memberships)
+    return bool(some) and (enters or not memberships) and all(each.gone is None for each in some)
+
+
+class Creation:
+    """Creates prospects.
+
+    Args:
+      ledger: a connection.
+      config: of the engine.
+      settings: of the directory.
+    """
+
+    def __init__(
+        self, ledger: sqlite3.Connection, config: EngineConfig, settings: DirectorySettings
+    ) -> None:
+        self._ledger = ledger
+        self._config = config
+        self._settings = settings
+        self._mapping = PlanMapping(config.plan)
+        self._duplicates: Counter[str] = Counter()
+
+    def rehearse(self, key: str) -> None:
+        """Counts what creating a prospect would deliver, within a caller's transaction."""
+        now = micros(self._config.clock())
+        changes = [each.change for each in unresolved.take(self._ledger, [key])]
+        history.record(self._ledger, [Outcome(DELIVERED, changes, now, reason=CREATED)])
+        history.add_totals(self._ledger, {"changes": len(changes)})
+
+    async def create_all(self, requester: Requester, keys: Sequence[str]) -> None:
+        """Creates the prospects of addresses that nobody has, some at a time.
+
+        Raises:
+          NotNow, CredentialError: as of `Requester.ask`; who was not created waits on.
+        """
+        at_once = self._config.delivery.in_flight
+        for start in range(0, len(keys), at_once):
+            some = [self._create(requester, key) for key in keys[start : start + at_once]]
+            for problem in await asyncio.gather(*some, return_exceptions=True):
+                if isinstance(problem, BaseException):
+                    raise problem
+
+    async def _create(self, requester: Requester, key: str) -> None:
+        waiting = unresolved.of_key(self._ledger, key)
+        winners, _ = _folded(each.change for each in waiting)
+        answer = await self._post(requester, key, winners)
+        if answer.verdict.fate is Fate.FIELD_REFUSED:
+            if _DUPLICATE in read_error_body(answer.reply.body).ids:
+                # Somebody has it by now, and is found by the next look-up; or is never shown.
+                self._duplicates[key] += 1
+                if self._duplicates[key] > _DUPLICATES:
+                    self._refuse(key, answer)
+                return
+            # Some value is refused: created without any, the prospect is patched as others are.
+            answer = await self._post(requester, key, [])
+            winners = []
+        if answer.verdict.fate is not Fate.ACCEPTED:
+            self._refuse(key, answer)
+            return
+        self._settle(requester.user, key, answer, {each.change_id for each in winners})
+
+    async def _post(self, requester: Requester, key: str, changes: Sequence[Change]) -> Answer:
+        fields = {change.field: orjson.Fragment(change.value) for change in changes}
+        attributes = {"emails": [key], **fields}
+        return await requester.ask(
+            PROSPECTS,
+            method="POST",
+            body=orjson.dumps({"data": {"type": "prospect", "attributes": attributes}}),
+            judge=lambda reply, now: classify_document(reply, now, "prospect"),
+        )
+
+    def _settle(self, user: str, key: str, answer: Answer, sent: set[str]) -> None:
+        """Notes a prospect that was created, and what became of the changes that it carried.
+
+        Those that it did not carry wait on: they are resolved now.
+        """
+        now = micros(self._config.clock())
+        resource = orjson.loads(answer.reply.body)["data"]
+        prospect, held = int(resource["id"]), resource["attributes"]
+        with transaction(self._ledger, durable=True):
+            entry = entry_of(resource, self._settings.fields)
+            entries.store(self._ledger, [entry], now, hashed=self._settings.hashed)
+            if not sent:
+                return
+            named = [
+                each.change._replace(outreach_id=prospect, user=self._mapping.user_of(prospect))
+                for each in unresolved.take(self._ledger, [key])
+            ]
+            winners, lost = _folded(named)
+            kept = [each for each in winners if _is_kept(each, held)]
+            cut = [each for each in winners if each not in kept]
+            status = answer.verdict.status
+            outcomes = [
+                Outcome(SUPERSEDED, lost, now),
+                Outcome(DELIVERED, kept, now, reason=CREATED, http_status=status, user=user),
+                Outcome(
+                    REJECTED,
+                    cut,
+                    now,
+                    reason=NOT_KEPT,
+                    detail="the prospect was created, and the field holds something else",
+                    http_status=status,
+                    user=user,
+                ),
+            ]
+            history.record(self._ledger, [each for each in outcomes if each.changes])
+            history.know(self._ledger, kept, now)
+            history.add_totals(self._ledger, {"changes": len(named)})
+
+    def _refuse(self, key: str, answer: Answer) -> None:
+        now = micros(self._config.clock())
+        verdict = answer.verdict
+        with transaction(self._ledger, durable=True):
+            changes = [each.change for each in unresolved.take(self._ledger, [key])]
+            outcome = Outcome(
+                REJECTED,
+                changes,
+                now,
+                reason=verdict.reason,
+                detail=f"the prospect could not be created: {verdict.detail}",
+                http_status=verdict.status,
+                key=key,
+                match=self._settings.match,
+            )
+            history.record(self._ledger, [outcome])
+            history.add_totals(self._ledger, {"changes": len(changes)})
+
+
+def _folded(changes: Iterable[Change]) -> tuple[list[Change], list[Change]]:
+    """Of one prospect's changes the newest of each field, and the others."""
+    held: dict[int, Held] = {}
+    lost = gather(held, changes)
+    winners: list[Change] = []
+    for slots in held.values():
+        some, behind = settle(slots)
+        winners += some
+        lost += behind
+    return winners, lost
+
+
+def _is_kept(change: Change, held: dict[str, object]) -> bool:
+    return change.field not in held or is_same_value(
+        change.field, orjson.loads(change.value), held[change.field]
+    )
