@@ -51,7 +51,8 @@ class Activation:
         gathered.dead_letters | "Unreadable" >> WriteDeadLetters(self.dead_letters)
         # Each step writes its own: a Flatten would hold all back until the last one ends.
         for place, outcomes in enumerate((*gathered.outcomes, delivered.outcomes)):
-            outcomes | f"Settle{place}" >> Settle(self.receipts, self.dead_letters, self.deferred)
+            targets = (self.receipts, self.dead_letters, self.deferred)
+            outcomes | f"Settle{place}" >> Settle(*targets, self.plan.object)
 
     def gather(self, pipeline: beam.Pipeline, source: beam.PTransform) -> Gathered:
         """The first half: from arrivals to one patch a prospect."""

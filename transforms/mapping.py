@@ -13,7 +13,7 @@ from typing import NamedTuple
 import orjson
 
 from transforms.elements import FROM_RECEIPT, KEYED, AttributeChange, Change, MembershipChange
-from transforms.outreach.fields import PROSPECT_FIELDS, fit
+from transforms.outreach.fields import OBJECTS, fit
 from transforms.plan import Attribute, Audience, OutreachUser, Plan, canonical
 
 __all__ = ["Attribute", "Audience", "Mapped", "Mapping", "Misfit", "OutreachUser", "Plan"]
@@ -55,6 +55,7 @@ class Mapping:
 
     def __init__(self, plan: Plan) -> None:
         self._users = plan.users
+        self._fields = OBJECTS[plan.object].fields
         self._targets: dict[str, list[str]] = {}
         for attribute in plan.attributes:
             self._targets.setdefault(attribute.source, []).append(attribute.target)
@@ -174,7 +175,7 @@ class Mapping:
         targets = self.targets(change.origin)
         if not targets or change.field in targets:
             return change if targets else None
-        return _fitted(_moved(change, targets[0], change.value))
+        return self._fitted(_moved(change, targets[0], change.value))
 
     def _map_attribute(
         self,
@@ -183,7 +184,7 @@ class Mapping:
         changes: list[Change],
         misfits: list[Misfit],
     ) -> None:
-        fitted = _fitted(self._change(attribute, target))
+        fitted = self._fitted(self._change(attribute, target))
         if isinstance(fitted, Misfit):
             misfits.append(fitted)
         else:
@@ -205,20 +206,20 @@ class Mapping:
             retry=attribute.retry,
         )
 
+    def _fitted(self, change: Change) -> Change | Misfit:
+        """The change with its value as its field takes it."""
+        try:
+            value = fit(self._fields[change.field], orjson.loads(change.value))
+        except ValueError as misfit:
+            return Misfit(change, str(misfit))
+        return change._replace(value=orjson.dumps(value).decode())
+
 
 def _is_alike(segment: str, mapped: str) -> bool:
     one, other = segment.strip().casefold(), mapped.strip().casefold()
     longer, shorter = max(one, other, key=len), min(one, other, key=len)
     prefix = longer.removesuffix(shorter)
     return one == other or (bool(shorter) and longer != prefix and prefix[-1:] in set(":/.|-_#@ "))
-
-
-def _fitted(change: Change) -> Change | Misfit:
-    try:
-        value = fit(PROSPECT_FIELDS[change.field], orjson.loads(change.value))
-    except ValueError as misfit:
-        return Misfit(change, str(misfit))
-    return change._replace(value=orjson.dumps(value).decode())
 
 
 def _moved(change: Change, field: str, value: str) -> Change:

@@ -16,11 +16,10 @@ import orjson
 from transforms.conditions import Condition
 from transforms.directory import BY_ID
 from transforms.elements import FROM_RECEIPT, STATUSES
-from transforms.outreach.fields import CUSTOM_FIELDS, PROSPECT_FIELDS
+from transforms.outreach.fields import CUSTOM_FIELDS, OBJECTS, PROSPECT
 from transforms.text import did_you_mean
 
 _Key = TypeVar("_Key", bound=Hashable)
-_WRITABLE = tuple(name for name, field in PROSPECT_FIELDS.items() if field.writable)
 
 
 CLOCK_SKEW: Final = 10 * 60 * 1_000_000
@@ -197,6 +196,7 @@ class Plan:
       posted: the sources of `Reading`.
       mirrored: as of `Reading`, as is `match`.
       only_if: what must hold of every record; None for nothing.
+      object: that is written, ``prospect`` or ``account``.
 
     Raises:
       ValueError: it contradicts itself, or names a field that a prospect has not.
@@ -212,6 +212,7 @@ class Plan:
     mirrored: str | None = None
     match: str = BY_ID
     only_if: Condition | None = None
+    object: str = PROSPECT
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -271,10 +272,11 @@ def _problems(plan: Plan) -> Iterator[str]:
     targets = [each.field for each in plan.audiences] + [each.target for each in plan.attributes]
     for field in _twice(targets):
         yield f"{field} is written by two audiences or attributes; give each a field of its own"
+    writable = OBJECTS[plan.object].writable
     for field in dict.fromkeys(targets):
-        if field not in _WRITABLE:
-            near = did_you_mean(field, _WRITABLE)
-            yield f"{field!r} is no prospect field that can be written{near}"
+        if field not in writable:
+            near = did_you_mean(field, writable)
+            yield f"{field!r} is no {plan.object} field that can be written{near}"
 
 
 def _attribute_problems(attributes: Iterable[Attribute]) -> Iterator[str]:

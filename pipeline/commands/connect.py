@@ -17,7 +17,7 @@ from pipeline.destination.keys.sections import BearerAuth, OAuth
 from pipeline.destination.stage_config import application_of
 from pipeline.destination.types import redirect_uri as checked_redirect_uri
 from pipeline.oauth_flow.flow import HOST, PATH, WAIT_SECONDS, Connection, connect
-from pipeline.oauth_flow.request import SCOPES
+from pipeline.oauth_flow.request import SCOPES, scopes_for
 from transforms.errors import ConfigurationError
 from transforms.outreach.auth.secret_source import SecretSource
 from transforms.text import nearest
@@ -37,9 +37,8 @@ def _redirect_uri(_: click.Context, __: click.Parameter, value: str | None) -> s
     "scope",
     multiple=True,
     metavar="SCOPE",
-    default=SCOPES,
-    show_default=", ".join(SCOPES),
-    help="A scope to ask for; may be given several times.",
+    help="A scope to ask for; may be given several times. [default: what the file needs, such as"
+    f" {', '.join(SCOPES)}]",
 )
 @flag(
     "port",
@@ -88,7 +87,7 @@ def connect_command(
             user=user,
             auth=application_of(settings),
             base_url=plan.outreach.base_url,
-            scopes=scope,
+            scopes=scope or scopes_for(plan.object, bulk=plan.delivery.bulk.mode != "off"),
             redirect_uri=redirect_uri or (settings.redirect_uri if port is None else None),
             port=port or 0,
             wait_seconds=wait_seconds,

@@ -13,9 +13,11 @@ from typing import Any, Final, get_args
 
 from pipeline.destination.error_text import looks_secret, shown_unless_secret
 from pipeline.destination.keys.sections import BearerAuth, Budget, OAuth
-from pipeline.destination.types import custom_number
+from pipeline.destination.types import TARGETS, custom_number
 from pipeline.destination.yaml_reader import Document, Path, Problem, spell
+from transforms.outreach.fields import OBJECTS, PROSPECT
 from transforms.plan import canonical
+from transforms.text import nearest
 
 
 def secrets_written(document: Document) -> list[Problem]:
@@ -160,10 +162,21 @@ def _posted(document: Document) -> Iterator[Problem]:
         )
 
 
+def _object(document: Document) -> str:
+    kind = document.data.get("object") if isinstance(document.data, dict) else None
+    return str(kind) if kind in OBJECTS else PROSPECT
+
+
 def _mode(document: Document) -> Iterator[Problem]:
     data = document.data if isinstance(document.data, dict) else {}
     identity = data.get("identity")
     match = identity.get("match") if isinstance(identity, dict) else None
+    if _object(document) == "account" and match in ("email", "external_id"):
+        yield Problem(
+            document.line(("identity", "match")),
+            ("identity", "match"),
+            f"accounts are known by their ids, and have no {match}; write match: outreach_id",
+        )
     if data.get("mode") == "upsert" and match != "email":
         yield Problem(
             document.line(("mode",)),
@@ -234,6 +247,8 @@ def _attributes(document: Document) -> Iterator[Problem]:
         if (number := custom_number(audience.get("mapping_id")))
     }
     targets = _Claims(document)
+    kind = _object(document)
+    writable = OBJECTS[kind].writable
     empty: dict[str, tuple[Path, str]] = {}
     for path, attribute in _entries(document, "attributes"):
         source, does = attribute.get("source"), attribute.get("empty") or "clear"
@@ -247,6 +262,11 @@ def _attributes(document: Document) -> Iterator[Problem]:
                     f" {document.line(first)}; write the same for both",
                 )
         at, target = (*path, "target"), attribute.get("target")
+        if isinstance(target, str) and target in TARGETS and target not in writable:
+            near = nearest(target, writable)
+            remedy = f"did you mean {near}?" if near else "map it to another field"
+            text = f"is no field of {kind}s that can be written ({target}); {remedy}"
+            yield Problem(document.line(at), at, text)
         if isinstance(target, str) and target in owners:
             owner = (*owners[target], "mapping_id")
             yield Problem(

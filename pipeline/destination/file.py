@@ -93,6 +93,12 @@ class Destination(Section):
         " the audience.",
         examples=[{"all": [{"source": "person.country", "in": ["US", "CA"]}]}],
     )
+    object: Literal["prospect", "account"] = Field(
+        "prospect",
+        description="What is written: prospects or accounts. One file is for one of them; the ids"
+        " in records are theirs.",
+        examples=["account"],
+    )
     mode: Literal["update", "upsert"] = Field(
         "update",
         description="`upsert` creates a prospect whose e-mail nobody has, where somebody enters an"

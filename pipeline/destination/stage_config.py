@@ -24,6 +24,7 @@ def plan_of(destination: Destination) -> Plan:
     """What goes where."""
     return Plan(
         identity=destination.identity.of_profiles,
+        object=destination.object,
         match=destination.identity.match,
         audiences=tuple(
             Audience(
@@ -98,6 +99,7 @@ def delivery_of(destination: Destination) -> Delivery:
         give_up_seconds=destination.delivery.give_up_hours * 3600.0,
         lanes=destination.delivery.lanes,
         if_empty=plan_of(destination).if_empty,
+        object=destination.object,
     )
 
 

@@ -21,13 +21,11 @@ from pipeline.destination.error_text import RefusalError, looks_secret
 from transforms.elements import FROM_RECEIPT
 from transforms.outreach.auth.token_store import SECRET_PREFIX
 from transforms.outreach.base_url import is_loopback
-from transforms.outreach.fields import CUSTOM_FIELDS, CUSTOM_MAX_LENGTH, PROSPECT_FIELDS
+from transforms.outreach.fields import CUSTOM_FIELDS, CUSTOM_MAX_LENGTH, OBJECTS
 from transforms.text import nearest
 
-TARGETS: Final = tuple(
-    name for name, field in PROSPECT_FIELDS.items() if field.writable and name != "emails"
-)
-"""The prospect fields that a profile attribute may be written to."""
+TARGETS: Final = tuple(dict.fromkeys((*OBJECTS["prospect"].writable, *OBJECTS["account"].writable)))
+"""The fields that a profile attribute may be written to, of a prospect or of an account."""
 
 
 def custom_number(value: object) -> int | None:
@@ -186,7 +184,7 @@ def _target(name: str) -> str:
             " whole request as a duplicate",
             "leave e-mail addresses to the tool that creates prospects",
         )
-    if name in PROSPECT_FIELDS:
+    if any(name in each.fields for each in OBJECTS.values()):
         raise RefusalError("is a prospect field that Outreach itself sets", remedy)
     raise RefusalError("is not a prospect field", remedy)
 

@@ -6,7 +6,7 @@ import sqlite3
 
 from pipeline.engine.config import EngineConfig
 from pipeline.ledger import guard, queue, remap, users
-from pipeline.ledger.store import transaction
+from pipeline.ledger.store import be_of, transaction
 from transforms.clock import micros
 from transforms.mapping import Mapping
 from transforms.outreach.backoff import HOLD_MOST_SECONDS
@@ -19,10 +19,15 @@ def resume(ledger: sqlite3.Connection, config: EngineConfig, now: float) -> None
       ledger: a connection.
       config: of the engine.
       now: seconds since the epoch.
+
+    Raises:
+      ConfigurationError: the ledger is of another kind of object.
     """
     # Whoever met trouble waits, but not to be looked at only.
     longest = config.hold_seconds if config.dry_run else HOLD_MOST_SECONDS
     longest = max(longest, config.hold_seconds)
+    with transaction(ledger):
+        be_of(ledger, config.plan.object)
     mapped = Mapping(config.plan)
     left = remap.leftovers(ledger, config.plan.audiences)
     remap.tell(remap.remap(ledger, mapped, micros(now)), left)

@@ -9,6 +9,7 @@ from apache_beam.pvalue import PCollection
 
 from pipeline.io.sinks import WriteDeadLetters, WriteLines
 from transforms.elements import Outcome
+from transforms.outreach.fields import PROSPECT
 from transforms.stages.receipts import Receipts
 
 
@@ -19,10 +20,11 @@ class Settle(beam.PTransform):
     receipts: str | None
     dead_letters: str | None
     deferred: str | None = None
+    kind: str = PROSPECT
 
     def expand(self, outcomes: PCollection[Outcome]) -> None:
         """PCollection[Outcome]."""
-        settled = outcomes | "Receipts" >> Receipts(written=self.receipts is not None)
+        settled = outcomes | "Receipts" >> Receipts(self.receipts is not None, self.kind)
         if self.receipts is not None:
             settled.receipts | "WriteReceipts" >> WriteLines(self.receipts)
         settled.dead_letters | "DeadLetters" >> WriteDeadLetters(self.dead_letters, self.deferred)

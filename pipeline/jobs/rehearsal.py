@@ -75,7 +75,8 @@ def private_sandbox(
         hour=max(terms.per_seconds for terms in budgets),
     )
     with running_sandbox(options) as sandbox:
-        sandbox.seed(prospects_of(destination, files, columns))
+        found = prospects_of(destination, files, columns)
+        sandbox.seed(found, destination.object)
         accesses = [
             Access(user.name, SandboxAuth(), terms)
             for user, terms in zip(destination.users, budgets, strict=True)

@@ -10,8 +10,9 @@ from io import FileIO
 from itertools import groupby
 from typing import Literal
 
-from pipeline.ledger.store import transaction
+from pipeline.ledger.store import object_of, transaction
 from transforms.elements import Change, Outcome
+from transforms.outreach.fields import PROSPECT
 from transforms.stages.receipts import receipts
 
 Kind = Literal["receipts", "dead_letters"]
@@ -129,12 +130,14 @@ def _receipts(connection: sqlite3.Connection, after: int) -> tuple[int, list[byt
         (after, ROWS),
     ).fetchall()
     lines: list[bytes] = []
+    kind = object_of(connection) or PROSPECT
     for (outcome, reason, status, user, recorded_at), alike in groupby(rows, lambda row: row[7:]):
         changes = [
             Change(change_id, prospect, "", field, value, segment, None, "", time, 0)
             for _, change_id, prospect, segment, field, value, time, *_ in alike
         ]
-        lines += receipts(Outcome(outcome, changes, recorded_at, reason, None, status, user))
+        ended = Outcome(outcome, changes, recorded_at, reason, None, status, user)
+        lines += receipts(ended, kind)
     return (rows[-1][0] if rows else after), lines
 
 

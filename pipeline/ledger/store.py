@@ -200,6 +200,27 @@ def path_of(connection: sqlite3.Connection) -> str:
     return str(connection.execute("PRAGMA database_list").fetchone()[2])
 
 
+def object_of(connection: sqlite3.Connection) -> str | None:
+    """Of which kind of object a ledger's ids are; None where none was written yet."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'object'").fetchone()
+    return None if row is None else str(row[0])
+
+
+def be_of(connection: sqlite3.Connection, kind: str) -> None:
+    """Makes sure that a ledger is of one kind of object, within the caller's transaction.
+
+    Raises:
+      ConfigurationError: it is of another: the same ids would be others' records.
+    """
+    found = object_of(connection)
+    if found is not None and found != kind:
+        raise ConfigurationError(
+            f"ledger {path_of(connection)} is of {found}s, and the destination writes {kind}s; name"
+            " another ledger"
+        )
+    connection.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('object', ?)", (kind,))
+
+
 def owner(path: str) -> int | None:
     """The process that works on a ledger; None where none does, 0 where it is not known which."""
     try:

@@ -22,6 +22,20 @@ SCOPES: Final = ("prospects.read", "prospects.write", "users.read")
 
 Outreach's scopes do not include one another: who may write may not read for that.
 """
+BULK_SCOPES: Final = ("batches.read", "batches.write")
+"""What bulk actions need besides."""
+
+
+def scopes_for(kind: str, *, bulk: bool) -> tuple[str, ...]:
+    """The scopes that a destination needs.
+
+    Args:
+      kind: the object that it writes, ``prospect`` or ``account``.
+      bulk: whether by bulk actions.
+    """
+    scopes = tuple(each.replace("prospects", f"{kind}s") for each in SCOPES)
+    return scopes + (BULK_SCOPES if bulk else ())
+
 
 _STATE_BYTES: Final = 24
 _VERIFIER_BYTES: Final = 48

@@ -29,8 +29,6 @@ from transforms.outreach.auth.token_store import open_store
 from transforms.outreach.client import OutreachClient, Reply
 from transforms.outreach.responses import Classification, Fate, classify, read_limits
 
-READ: Final = "prospects.read"
-WRITE: Final = "prospects.write"
 NOBODY: Final = 0
 """A prospect that cannot exist: ids count from 1."""
 
@@ -56,7 +54,7 @@ class UserSeen:
 
     name: str
     has_token: bool = False
-    scopes: dict[str, bool | None] = field(default_factory=lambda: {READ: None, WRITE: None})
+    scopes: dict[str, bool | None] = field(default_factory=dict)
     limits: RateLimits = field(default_factory=RateLimits)
     setups: dict[str, FieldSetup] | None = None
     requests: int = 0
@@ -75,7 +73,8 @@ def ask_outreach(
 
     async def ask() -> list[UserSeen]:
         destination = findings.destination
-        async with OutreachClient(destination.outreach.base_url) as client:
+        base_url, kind = destination.outreach.base_url, destination.object
+        async with OutreachClient(base_url, kind=kind) as client:
             return [
                 await _Inquiry(findings, client, place, clock).ask()
                 for place, user in enumerate(destination.users)
@@ -102,6 +101,9 @@ class _Inquiry:
         self._path = ("users", place)
         self._user: User = findings.destination.users[place]
         self._seen = UserSeen(self._user.name)
+        plural = client.kind.plural
+        self._read, self._write = f"{plural}.read", f"{plural}.write"
+        self._seen.scopes = {self._read: None, self._write: None}
 
     async def ask(self) -> UserSeen:
         """Asks all there is to ask; what goes wrong is found, not raised."""
@@ -157,7 +159,7 @@ class _Inquiry:
             )
             return False
         if verdict.fate is Fate.ACCEPTED:
-            self._seen.setups = read_setups(answer.reply.body)
+            self._seen.setups = read_setups(answer.reply.body, self._findings.destination.object)
         if self._seen.setups is None:
             why = f" ({verdict.detail})" if verdict.detail else ""
             self._findings.note(
@@ -172,11 +174,11 @@ class _Inquiry:
         if isinstance(auth, OAuth):
             granted = read_scopes(await asyncio.to_thread(open_store(auth.token_store).read))
             if granted is not None:
-                self._seen.scopes = {scope: allows(granted, scope) for scope in (READ, WRITE)}
+                self._seen.scopes = {scope: allows(granted, scope) for scope in self._seen.scopes}
                 return
         probes: Mapping[str, Send] = {
-            READ: lambda token: self._client.read_prospects([1], ["updatedAt"], token),
-            WRITE: lambda token: self._client.patch_prospect(NOBODY, {}, token),
+            self._read: lambda token: self._client.read_prospects([1], ["updatedAt"], token),
+            self._write: lambda token: self._client.patch_prospect(NOBODY, {}, token),
         }
         for scope, send in probes.items():
             verdict = (await self._send(credential, send)).verdict
@@ -206,16 +208,16 @@ class _Inquiry:
         """Adds what the answers mean for delivery."""
         scopes, limit = self._seen.scopes, self._seen.limits.limit
         auth = (*self._path, "auth")
-        if scopes[WRITE] is False:
+        if scopes[self._write] is False:
             self._findings.error(
-                f"its token lacks the scope {WRITE}, so nothing can be delivered;"
-                f" {self._remedy(WRITE)}",
+                f"its token lacks the scope {self._write}, so nothing can be delivered;"
+                f" {self._remedy(self._write)}",
                 *auth,
             )
-        if scopes[READ] is False:
+        if scopes[self._read] is False:
             self._findings.warn(
-                f"its token lacks the scope {READ}, so a value that a prospect holds already is"
-                f" sent all the same; {self._remedy(READ)}",
+                f"its token lacks the scope {self._read}, so a value that a prospect holds"
+                f" already is sent all the same; {self._remedy(self._read)}",
                 *auth,
             )
         if self._seen.has_token:

@@ -45,17 +45,16 @@ class FieldSetup(NamedTuple):
         return _WORDS.get(self.type or "", self.type or "unknown")
 
 
-def read_setups(body: bytes) -> dict[str, FieldSetup] | None:
-    """The prospect's custom fields by name; None where the answer does not tell them.
+def read_setups(body: bytes, kind: str = "prospect") -> dict[str, FieldSetup] | None:
+    """An object's custom fields by name; None where the answer does not tell them.
 
     Args:
       body: of an answer to ``GET /api/v2/types``.
+      kind: the object, ``prospect`` or ``account``.
     """
     try:
         kinds = orjson.loads(body)["data"]
-        told = next(
-            each for each in kinds if str(each["type"]).lower() in ("prospect", "prospects")
-        )
+        told = next(each for each in kinds if str(each["type"]).lower() in (kind, f"{kind}s"))
         validations = told["meta"]["validations"]
         setups = {str(name): _setup(str(name), said) for name, said in validations.items()}
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration):

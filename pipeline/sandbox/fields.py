@@ -8,49 +8,19 @@ read in August 2026.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from types import MappingProxyType
 from typing import Final, Literal
 
 from pipeline.sandbox.responses import error
 from transforms.outreach.fields import (
-    CUSTOM_FIELDS,
-    CUSTOM_MAX_LENGTH,
+    ACCOUNT_FIELDS,
     PROSPECT_FIELDS,
     Field,
     Kind,
 )
 
 ResourceKind = Literal["prospect", "account"]
-
-_ACCOUNT_NAMES: Final[dict[tuple[Kind, bool, int | None], str]] = {
-    ("string", True, 255): """
-        annualRevenueRange companyType domain externalSource industry locality name
-        naturalName sharingTeamId tickerSymbol websiteUrl""",
-    ("string", True, 1_000): "linkedInUrl",
-    ("string", True, 65_535): "description",
-    ("number", True, None): "buyerIntentScore",
-    ("integer", True, None): "followers linkedInEmployees numberOfEmployees",
-    ("boolean", True, None): "named",
-    ("date-time", True, None): "foundedAt",
-    ("date-time", False, None): "createdAt touchedAt updatedAt",
-    ("array-of-strings", True, None): "naicsCodes sicCodes tags",
-}
-
-
-def _account_fields() -> Iterator[Field]:
-    for (kind, writable, max_length), names in _ACCOUNT_NAMES.items():
-        for name in names.split():
-            yield Field(name, kind, writable, max_length)
-    for number in range(1, CUSTOM_FIELDS + 1):
-        yield Field(f"custom{number}", "string", writable=True, max_length=CUSTOM_MAX_LENGTH)
-
-
-ACCOUNT_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
-    {f.name: f for f in _account_fields()}
-)
-"""Every attribute of an account, by name."""
 
 FIELDS: Final[Mapping[ResourceKind, Mapping[str, Field]]] = {
     "prospect": PROSPECT_FIELDS,

@@ -16,6 +16,7 @@ from yarl import URL
 
 from transforms.errors import Trouble
 from transforms.outreach.base_url import is_loopback
+from transforms.outreach.fields import OBJECTS, PROSPECT
 
 __all__ = ["OutreachClient", "Reply", "Timeouts", "Trouble"]
 
@@ -29,7 +30,6 @@ Outreach takes up to 1,000 a page, but many servers refuse a request line of mor
 aiohttp's own limit.
 """
 _PAGE_SIZE: Final = 1000
-_PROSPECTS: Final = "/api/v2/prospects"
 
 
 class Reply(NamedTuple):
@@ -73,6 +73,7 @@ class OutreachClient:
       connections: at most; 0 for as many as there are requests under way. A request that
         waits for a connection spends its total time waiting.
       most_ids: see `MOST_IDS`.
+      kind: the object that is written, ``prospect`` or ``account``.
     """
 
     def __init__(
@@ -82,9 +83,11 @@ class OutreachClient:
         timeouts: Timeouts | None = None,
         connections: int = 0,
         most_ids: int = MOST_IDS,
+        kind: str = PROSPECT,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self.most_ids = most_ids
+        self.kind = OBJECTS[kind]
         self._timeouts = timeouts or Timeouts()
         self._connections = connections
         self._proxy = _proxy(self.base_url)
@@ -121,8 +124,9 @@ class OutreachClient:
           Trouble: there was no answer.
         """
         text = attributes.encode() if isinstance(attributes, str) else orjson.dumps(attributes)
-        body = b'{"data":{"type":"prospect","id":%d,"attributes":%b}}' % (outreach_id, text)
-        return await self.request("PATCH", f"{_PROSPECTS}/{outreach_id}", token, body)
+        kind = self.kind.name.encode()
+        body = b'{"data":{"type":"%b","id":%d,"attributes":%b}}' % (kind, outreach_id, text)
+        return await self.request("PATCH", f"{self.kind.path}/{outreach_id}", token, body)
 
     async def read_prospects(self, ids: Sequence[int], fields: Sequence[str], token: str) -> Reply:
         """Reads attributes of many prospects with one request; absent ids are missing from it.
@@ -140,10 +144,10 @@ class OutreachClient:
             raise ValueError(f"{len(ids)} prospects cannot be read at once")
         query = (
             f"filter%5Bid%5D={','.join(map(str, ids))}"
-            f"&fields%5Bprospect%5D={quote(','.join(fields), safe=',')}"
+            f"&fields%5B{self.kind.name}%5D={quote(','.join(fields), safe=',')}"
             f"&page%5Bsize%5D={_PAGE_SIZE}&count=false"
         )
-        return await self.request("GET", f"{_PROSPECTS}?{query}", token)
+        return await self.request("GET", f"{self.kind.path}?{query}", token)
 
     async def get(self, path: str, token: str, query: Mapping[str, str] | None = None) -> Reply:
         """Reads, such as ``/api/v2/types``.

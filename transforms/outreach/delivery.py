@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transforms.errors import CredentialError
+from transforms.outreach.fields import PROSPECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Delivery:
       in_flight: requests a user may have unanswered at once. Outreach documents no limit.
       give_up_seconds: how long a patch may meet nothing but server trouble.
       lanes: over how many keys an unbounded run splits each user's queue and budget.
+      object: that is written, ``prospect`` or ``account``.
       if_empty: fields that are written only where they hold nothing; they are read first.
 
     Raises:
@@ -25,6 +27,7 @@ class Delivery:
     give_up_seconds: float = 24 * 3600.0
     lanes: int = 1
     if_empty: frozenset[str] = frozenset()
+    object: str = PROSPECT
 
     def __post_init__(self) -> None:
         if not 1 <= self.lanes <= self.in_flight:

@@ -73,16 +73,77 @@ _NAMES: Final[dict[_Terms, str]] = {
 }
 
 
-def _fields() -> Iterator[Field]:
-    for (kind, writable, max_length), names in _NAMES.items():
+_ACCOUNT_NAMES: Final[dict[tuple[Kind, bool, int | None], str]] = {
+    ("string", True, 255): """
+        annualRevenueRange companyType domain externalSource industry locality name
+        naturalName sharingTeamId tickerSymbol websiteUrl""",
+    ("string", True, 1_000): "linkedInUrl",
+    ("string", True, 65_535): "description",
+    ("number", True, None): "buyerIntentScore",
+    ("integer", True, None): "followers linkedInEmployees numberOfEmployees",
+    ("boolean", True, None): "named",
+    ("date-time", True, None): "foundedAt",
+    ("date-time", False, None): "createdAt touchedAt updatedAt",
+    ("array-of-strings", True, None): "naicsCodes sicCodes tags",
+}
+
+
+def _fields(kinds: Mapping[_Terms, str]) -> Iterator[Field]:
+    for (kind, writable, max_length), names in kinds.items():
         for name in names.split():
             yield Field(name, kind, writable, max_length)
     for number in range(1, CUSTOM_FIELDS + 1):
         yield Field(f"custom{number}", "string", writable=True, max_length=CUSTOM_MAX_LENGTH)
 
 
-PROSPECT_FIELDS: Final[Mapping[str, Field]] = MappingProxyType({f.name: f for f in _fields()})
+PROSPECT_FIELDS: Final[Mapping[str, Field]] = MappingProxyType({f.name: f for f in _fields(_NAMES)})
 """Every attribute of a prospect, by name."""
+
+ACCOUNT_FIELDS: Final[Mapping[str, Field]] = MappingProxyType(
+    {f.name: f for f in _fields(_ACCOUNT_NAMES)}
+)
+"""Every attribute of an account, by name."""
+
+
+class OutreachObject(NamedTuple):
+    """A kind of record that changes are written to: what differs between prospects and accounts.
+
+    Attributes:
+      name: as JSON:API's type has it.
+      plural: as in its address, and before its scopes.
+      fields: its attributes, by name.
+      listed: attributes that the directory holds of each, besides the mapped ones.
+    """
+
+    name: str
+    plural: str
+    fields: Mapping[str, Field]
+    listed: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """Its address at the API."""
+        return f"/api/v2/{self.plural}"
+
+    @property
+    def writable(self) -> tuple[str, ...]:
+        """The attributes that a change may be written to."""
+        return tuple(
+            name for name, field in self.fields.items() if field.writable and name != "emails"
+        )
+
+
+OBJECTS: Final[Mapping[str, OutreachObject]] = {
+    each.name: each
+    for each in (
+        OutreachObject(
+            "prospect", "prospects", PROSPECT_FIELDS, ("emails", "externalId", "updatedAt")
+        ),
+        OutreachObject("account", "accounts", ACCOUNT_FIELDS, ("name", "domain", "updatedAt")),
+    )
+}
+"""Prospects and accounts, by name."""
+PROSPECT: Final = "prospect"
 
 
 def fit(field: Field, value: object) -> object:

@@ -17,6 +17,7 @@ import orjson
 from transforms.elements import Change
 from transforms.outreach.client import Reply
 from transforms.outreach.error_body import bounded, read_error_body
+from transforms.outreach.fields import PROSPECT
 from transforms.outreach.normalisation import is_same_value
 from transforms.outreach.responses import Classification, Fate, classify
 from transforms.text import shown
@@ -43,7 +44,7 @@ _STATUS_OF: Final[Mapping[str, HTTPStatus]] = {
 
 
 def classify_write(
-    reply: Reply, outreach_id: int, changes: Sequence[Change], now: float
+    reply: Reply, outreach_id: int, changes: Sequence[Change], now: float, kind: str = PROSPECT
 ) -> Classification:
     """Decides the fate of a PATCH; raises nothing, whatever came.
 
@@ -52,6 +53,7 @@ def classify_write(
       outreach_id: the prospect that was to be changed.
       changes: that the request carried.
       now: epoch seconds.
+      kind: the object, ``prospect`` or ``account``.
 
     Returns:
       `Fate.ACCEPTED` only where the answer is that prospect; `Classification.fields` then names
@@ -60,10 +62,10 @@ def classify_write(
     verdict, data = _read(reply, now)
     if verdict.fate is not Fate.ACCEPTED or reply.status in _WITHOUT_BODY:
         return verdict
-    if not isinstance(data, dict) or data.get("type") != "prospect":
+    if not isinstance(data, dict) or data.get("type") != kind:
         return _no_answer_of_outreach(reply)
     if str(data.get("id")) != str(outreach_id):
-        detail = f"the answer is prospect {shown(data.get('id'))}, and {outreach_id} was sent"
+        detail = f"the answer is {kind} {shown(data.get('id'))}, and {outreach_id} was sent"
         return Classification(Fate.REFUSED, NOT_KEPT, bounded(detail), reply.status)
     attributes = data.get("attributes")
     lost = _not_kept(changes, attributes if isinstance(attributes, dict) else {})

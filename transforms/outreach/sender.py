@@ -71,8 +71,7 @@ class Sender:
         self._outcomes = Outcomes(user, self._queue, delivery.give_up_seconds, emit)
         self._breaker = breaker or CircuitBreaker(delivery.in_flight)
         self._reading = reading or ReadBeforeWrite()
-        self._turn = asyncio.Lock()
-        self._news = asyncio.Event()
+        self._turn, self._news = asyncio.Lock(), asyncio.Event()
         self._until = math.inf
         self._workers: list[asyncio.Task[None]] = []
         self._abandoned = False
@@ -226,9 +225,10 @@ class Sender:
 
     async def _send(self, work: Work, token: str) -> None:
         request = self._client.patch_prospect(work.outreach_id, work.attributes, token)
+        kind = self._client.kind.name
 
         def judge(reply: Reply, now: float) -> Classification:
-            return classify_write(reply, work.outreach_id, work.changes, now)
+            return classify_write(reply, work.outreach_id, work.changes, now, kind)
 
         verdict, _ = await self._ask(request, token, judge)
         if verdict.fate is Fate.PAUSE:
@@ -263,7 +263,7 @@ class Sender:
                 self._requests -= 1
             self._breaker.meet(str(trouble), self._clock())
             return Classification(Fate.TROUBLE, "unavailable", str(trouble)), b""
-        except BaseException:  # Cancelled, or a bug: it may have reached the server all the same.
+        except BaseException:  # Cancelled, or a bug: it may have been carried out all the same.
             self._budget.unanswered(self._clock())
             raise
         now = self._clock()

@@ -109,7 +109,7 @@ class SenderPool:
         self._delivery = delivery
         self._clock = clock
         self._runner = asyncio.Runner()
-        self._client = OutreachClient(base_url, timeouts=timeouts)
+        self._client = OutreachClient(base_url, timeouts=timeouts, kind=delivery.object)
         self._known: dict[str, UserContext] = {}
         self.requests = 0
         self.throttled = 0

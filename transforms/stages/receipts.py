@@ -14,11 +14,14 @@ from apache_beam.transforms.display import DisplayDataItem
 from apache_beam.typehints import with_input_types
 
 from transforms.elements import DEFERRED, OUTCOMES, REJECTED, Change, DeadLetter, Outcome, Receipt
+from transforms.outreach.fields import PROSPECT
 from transforms.times import format_time
 
 
-def receipts(outcome: Outcome) -> list[bytes]:
+def receipts(outcome: Outcome, kind: str = PROSPECT) -> list[bytes]:
     """The receipt of each change, as a JSON object without a line end.
+
+    One of something else than a prospect says of what.
 
     Put together from text, for a replay may write a million of them: a dictionary for each
     would take four times as long.
@@ -30,6 +33,8 @@ def receipts(outcome: Outcome) -> list[bytes]:
         "user": outcome.user,
         "recorded_at": format_time(outcome.recorded_at),
     }
+    if kind != PROSPECT:
+        of_all["object"] = kind
     end = orjson.dumps(of_all).decode().removeprefix("{")
     segments: dict[str | None, str] = {}
     written: list[bytes] = []
@@ -146,13 +151,15 @@ class Receipts(beam.PTransform):
 
     Attributes:
       written: False where nobody wants the receipts; they are counted all the same.
+      kind: the object that is written, ``prospect`` or ``account``.
     """
 
     written: bool = True
+    kind: str = PROSPECT
 
     def expand(self, outcomes: PCollection[Outcome]) -> ReceiptsResult:
         """PCollection[Outcome] to `ReceiptsResult`."""
-        written = outcomes | beam.ParDo(ReceiptsDoFn(self.written)).with_output_types(
+        written = outcomes | beam.ParDo(ReceiptsDoFn(self.written, self.kind)).with_output_types(
             list[bytes], dead_letters=DeadLetter
         ).with_outputs("dead_letters", main="receipts")
         return ReceiptsResult(written.receipts, written.dead_letters)
@@ -165,8 +172,9 @@ class Receipts(beam.PTransform):
 class ReceiptsDoFn(beam.DoFn):
     """See `Receipts`; counts each outcome under its own name."""
 
-    def __init__(self, written: bool) -> None:
+    def __init__(self, written: bool, kind: str = PROSPECT) -> None:
         self._written = written
+        self._kind = kind
         self._out = {name: Metrics.counter("receipts", f"out-{name}") for name in OUTCOMES}
         self._in_changes = Metrics.counter("receipts", "in-changes")
         self._out_dead_letters = Metrics.counter("receipts", "out-dead-letters")
@@ -175,7 +183,7 @@ class ReceiptsDoFn(beam.DoFn):
         self._in_changes.inc(len(outcome.changes))
         self._out[outcome.outcome].inc(len(outcome.changes))
         if self._written:
-            yield receipts(outcome)
+            yield receipts(outcome, self._kind)
         for letter in dead_letters(outcome):
             self._out_dead_letters.inc()
             yield TaggedOutput("dead_letters", letter)

@@ -60,7 +60,7 @@ class BulkCourier:
         self._config = config
         self._inquiries = inquiries
         self._schedules = schedules
-        self._read_back = ReadBack(ledger, config.clock, revise)
+        self._read_back = ReadBack(ledger, config.clock, config.directory.object, revise)
         self._off: dict[str, str] = {}
         self._poll_at: dict[str, float] = {}
         self._poll_seconds: dict[str, float] = {}
@@ -181,7 +181,8 @@ class BulkCourier:
         if not batches.is_proved(self._ledger, requester.user):
             ids = ids[:TRIAL_PROSPECTS]
             self._shrink(batch, ids)
-        modify = BulkModify.of(batch.field, batch.value, ids)
+        kind = self._config.directory.object.plural
+        modify = BulkModify.of(batch.field, batch.value, ids, kind)
         made = await bulk.create(requester, modify)
         if isinstance(made, Refusal):
             self._give_up(requester.user, made.verdict.detail)

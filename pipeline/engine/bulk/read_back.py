@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import orjson
 
-from pipeline.engine.org.pull import PAGE_SIZE, PROSPECTS
+from pipeline.engine.org.pull import PAGE_SIZE
 from pipeline.ledger import history
 from pipeline.ledger.bulk import batches, members
 from pipeline.ledger.bulk.batches import ENDED, PLANNED
@@ -21,6 +21,7 @@ from pipeline.ledger.directory import entries
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
 from transforms.elements import DELIVERED, REJECTED, UNCHANGED, Outcome
+from transforms.outreach.fields import OutreachObject
 from transforms.outreach.normalisation import is_same_value
 from transforms.outreach.read_before_write import ReadBeforeWrite, read_values
 from transforms.outreach.requests.requester import Requester
@@ -42,12 +43,18 @@ class ReadBack:
     Args:
       ledger: a connection.
       clock: seconds since the epoch.
+      kind: what is written.
       revise: see `pipeline.engine.org.identities.Identities.revise`.
     """
 
     def __init__(
-        self, ledger: sqlite3.Connection, clock: Callable[[], float], revise: Revise
+        self,
+        ledger: sqlite3.Connection,
+        clock: Callable[[], float],
+        kind: OutreachObject,
+        revise: Revise,
     ) -> None:
+        self._object = kind
         self._ledger = ledger
         self._clock = clock
         self._revise = revise
@@ -137,8 +144,8 @@ class ReadBack:
     ) -> tuple[dict[int, dict[str, object]], Classification]:
         fields = sorted({each.field for each in found}) or ["updatedAt"]
         answer = await requester.ask(
-            f"{PROSPECTS}?filter%5Bid%5D={','.join(map(str, some))}"
-            f"&fields%5Bprospect%5D={quote(','.join(fields), safe=',')}"
+            f"{self._object.path}?filter%5Bid%5D={','.join(map(str, some))}"
+            f"&fields%5B{self._object.name}%5D={quote(','.join(fields), safe=',')}"
             f"&page%5Bsize%5D={PAGE_SIZE}&count=false"
         )
         values = read_values(answer.reply.body) if answer.verdict.fate is Fate.ACCEPTED else {}

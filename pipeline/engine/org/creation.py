@@ -17,7 +17,6 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from pipeline.engine.config import EngineConfig
-from pipeline.engine.org.pull import PROSPECTS
 from pipeline.engine.org.settings import DirectorySettings
 from pipeline.ledger import history
 from pipeline.ledger.directory import entries, unresolved
@@ -114,7 +113,7 @@ class Creation:
         fields = {change.field: orjson.Fragment(change.value) for change in changes}
         attributes = {"emails": [key], **fields}
         return await requester.ask(
-            PROSPECTS,
+            self._settings.object.path,
             method="POST",
             body=orjson.dumps({"data": {"type": "prospect", "attributes": attributes}}),
             judge=lambda reply, now: classify_document(reply, now, "prospect"),

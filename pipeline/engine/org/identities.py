@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from pipeline.engine.config import EngineConfig
 from pipeline.engine.org.creation import Creation, is_wanted
-from pipeline.engine.org.pull import PAGE_SIZE, PROSPECTS, read_page
+from pipeline.engine.org.pull import PAGE_SIZE, page_query, read_page
 from pipeline.engine.org.settings import DirectorySettings
 from pipeline.ledger import guard, history, waiting
 from pipeline.ledger.directory import entries, pulls, unresolved
@@ -35,7 +35,6 @@ LOOK_SECONDS = 30.0
 _NEVER = -1
 _QUERY_BYTES = 6_000
 """Of addresses in one request: many servers refuse a request line of more than 8 KB."""
-_ALWAYS = ("emails", "externalId", "updatedAt")
 
 
 class Identities:
@@ -208,10 +207,10 @@ class Identities:
         return entries.find(self._ledger, settings.match, keys, hashed=settings.hashed)
 
     async def _refresh(self, requester: Requester, keys: Sequence[str]) -> None:
-        fields = quote(",".join((*_ALWAYS, *self._settings.fields)), safe=",")
+        addresses = ",".join(quote(key, safe="") for key in keys)
         path = (
-            f"{PROSPECTS}?filter%5Bemails%5D={','.join(quote(key, safe='') for key in keys)}"
-            f"&fields%5Bprospect%5D={fields}&page%5Bsize%5D={PAGE_SIZE}&count=false"
+            f"{self._settings.object.path}?filter%5Bemails%5D={addresses}"
+            f"&{page_query(self._settings)}"
         )
         asked_at = micros(self._config.clock())
         found: list[int] = []

@@ -27,9 +27,7 @@ from transforms.outreach.responses import Fate
 
 _log = logging.getLogger(__name__)
 
-PROSPECTS = "/api/v2/prospects"
 PAGE_SIZE = 1_000
-_ALWAYS = ("emails", "externalId", "updatedAt")
 
 
 class DirectoryPull:
@@ -96,15 +94,14 @@ class DirectoryPull:
             or now - found.full_at >= micros(settings.full_seconds)
         )
         full = full or outgrown or aged or found is None or found.since is None
-        query = f"fields%5Bprospect%5D={quote(','.join((*_ALWAYS, *settings.fields)), safe=',')}"
-        query += f"&page%5Bsize%5D={PAGE_SIZE}&count=false"
+        query = page_query(settings)
         if not full and found is not None and found.since is not None:
             query += f"&filter%5BupdatedAt%5D={quote(_instant(found.since - pulls.OVERLAP))}..inf"
         with transaction(self._ledger):
             pulls.begin(
                 self._ledger,
                 settings.fields,
-                f"{PROSPECTS}?{query}",
+                f"{settings.object.path}?{query}",
                 now,
                 is_full=full,
                 hashed=settings.hashed,
@@ -151,6 +148,13 @@ class DirectoryPull:
             "the next page of prospects is refused (%s); they are read from the start again",
             answer.verdict.detail,
         )
+
+
+def page_query(settings: DirectorySettings) -> str:
+    """The end of a list request's query: what is read of each record, a page at a time."""
+    names = dict.fromkeys((*settings.object.listed, *settings.fields))
+    fields = quote(",".join(names), safe=",")
+    return f"fields%5B{settings.object.name}%5D={fields}&page%5Bsize%5D={PAGE_SIZE}&count=false"
 
 
 def read_page(answer: Answer, fields: Sequence[str]) -> tuple[list[DirectoryEntry], str | None]:

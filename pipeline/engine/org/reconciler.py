@@ -11,12 +11,11 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 import orjson
 
 from pipeline.engine.config import EngineConfig
-from pipeline.engine.org.pull import PAGE_SIZE, PROSPECTS, read_page
+from pipeline.engine.org.pull import page_query, read_page
 from pipeline.ledger import history, waiting
 from pipeline.ledger.directory import drift, entries
 from pipeline.ledger.directory.drift import Expected
@@ -34,7 +33,6 @@ from transforms.outreach.responses import Fate
 EXAMPLES = 10
 """Differences that are shown of each field."""
 EDITED, UNDELIVERED = "edited", "undelivered"
-_ALWAYS = ("emails", "externalId", "updatedAt")
 
 
 @dataclass(slots=True)
@@ -108,12 +106,10 @@ class Reconciler:
           NotNow, CredentialError: as of `Requester.ask`.
           ActivationError: Outreach does not let them be read.
         """
-        names = (*_ALWAYS, *self._config.directory.fields)
         asked_at = micros(self._config.clock())
         answer = await requester.ask(
-            f"{PROSPECTS}?filter%5Bid%5D={','.join(map(str, prospects))}"
-            f"&fields%5Bprospect%5D={quote(','.join(names), safe=',')}"
-            f"&page%5Bsize%5D={PAGE_SIZE}&count=false"
+            f"{self._config.directory.object.path}?filter%5Bid%5D={','.join(map(str, prospects))}"
+            f"&{page_query(self._config.directory)}"
         )
         if answer.verdict.fate is not Fate.ACCEPTED:
             raise ActivationError(

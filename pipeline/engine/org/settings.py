@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pipeline.destination.file import Destination
 from transforms.directory import BY_ID
+from transforms.outreach.fields import OBJECTS, PROSPECT, OutreachObject
 from transforms.plan import Plan
 
 MATCHED_REFRESH_MINUTES = 60.0
@@ -17,6 +18,7 @@ class DirectorySettings:
     """How a ledger's directory is kept.
 
     Attributes:
+      object: what is written, a prospect or an account.
       fields: the mapped fields that are read of each prospect.
       match: by what records name prospects.
       refresh_seconds: after which updates are read; 0 for never.
@@ -28,6 +30,7 @@ class DirectorySettings:
       at_once: whether nothing is waited for, as in a replay.
     """
 
+    object: OutreachObject = OBJECTS[PROSPECT]
     fields: tuple[str, ...] = ()
     match: str = BY_ID
     refresh_seconds: float = 0.0
@@ -48,6 +51,7 @@ class DirectorySettings:
         if plan.match != BY_ID:
             minutes = minutes or MATCHED_REFRESH_MINUTES
         return cls(
+            OBJECTS[plan.object],
             fields_of(plan),
             plan.match,
             minutes * 60.0,

@@ -26,7 +26,7 @@ from transforms.elements import CLEARED, OUTCOMES, Change
 from transforms.errors import ConfigurationError
 from transforms.formats.context import PLACE_BITS
 from transforms.mapping import Mapping
-from transforms.outreach.fields import PROSPECT_FIELDS, fit
+from transforms.outreach.fields import OBJECTS, fit
 from transforms.outreach.normalisation import is_same_value
 from transforms.text import did_you_mean
 
@@ -42,18 +42,19 @@ def field_to_clear(
       ConfigurationError: there is no such field or audience, or an audience of the destination
         owns it.
     """
+    fields = OBJECTS[destination.object].fields
     owners = {each.field: each for each in destination.audiences}
     by_segment = {each.segment: each.field for each in destination.audiences}
     with looked_at(ledger) as connection:
         left = {each.segment: each.field for each in left_fields(connection)}
-    field = target if target in PROSPECT_FIELDS else left.get(target, by_segment.get(target))
+    field = target if target in fields else left.get(target, by_segment.get(target))
     if field is None:
-        near = did_you_mean(target, (*PROSPECT_FIELDS, *left, *by_segment))
+        near = did_you_mean(target, (*fields, *left, *by_segment))
         raise ConfigurationError(
             f"{target!r} is no prospect field, and no audience that a field was written for"
             f"{near or '; name a field such as custom17'}"
         )
-    if not PROSPECT_FIELDS[field].writable:
+    if not fields[field].writable:
         raise ConfigurationError(f"{field} cannot be written; Outreach keeps it by itself")
     owner = owners.get(field)
     if owner is not None and not force:
@@ -90,7 +91,7 @@ def clear(
       ActivationError: Outreach does not let prospects be read.
     """
     try:
-        text = orjson.dumps(fit(PROSPECT_FIELDS[field], value)).decode()
+        text = orjson.dumps(fit(OBJECTS[destination.object].fields[field], value)).decode()
     except ValueError as misfit:
         raise ConfigurationError(f"--to {value!r}: {misfit}") from None
     with org_job(destination, Place.of(destination), ledger, console, also=(field,)) as job:

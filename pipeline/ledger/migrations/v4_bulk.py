@@ -1,4 +1,4 @@
-"""Bulk actions: batches, and whose fields are in one."""
+"""Bulk actions: batches, and whose fields are in one; and of which object a ledger is."""
 
 from __future__ import annotations
 
@@ -24,6 +24,12 @@ CREATE TABLE batches (
     note TEXT
 );
 CREATE INDEX batches_open ON batches (user, state) WHERE state NOT IN ('settled', 'released');
+
+-- What a ledger is of, by name: its ids are those of one kind of object.
+CREATE TABLE meta (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
 
 -- Fields of prospects that are in a batch: nothing else may write them meanwhile.
 CREATE TABLE batch_members (

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pipeline.sandbox.api.records import instant
+from pipeline.sandbox.fields import ResourceKind
 
 PENDING, CONFIRMING, RUNNING = "pending", "confirming", "running"
 FINISHED, FAILED, CANCELED = "finished", "failed", "canceled"
@@ -20,7 +21,7 @@ class Batch:
     Attributes:
       id: counted from 1.
       user: whose token created it.
-      action: its name, such as ``prospectsBulkModify``.
+      kind: of the records, ``prospect`` or ``account``.
       attributes: to be set.
       ids: of the records, in the order given; every one where none was named.
       everyone: whether none was named.
@@ -35,7 +36,7 @@ class Batch:
 
     id: int
     user: str
-    action: str
+    kind: ResourceKind
     attributes: dict[str, object]
     ids: Sequence[int]
     everyone: bool
@@ -66,7 +67,7 @@ def resource(batch: Batch) -> dict[str, object]:
         "type": "batch",
         "id": batch.id,
         "attributes": {
-            "action": batch.action,
+            "action": f"{batch.kind}sBulkModify",
             "state": batch.state,
             "confirmCount": None if batch.state == PENDING else batch.confirm_count,
             "total": len(batch.ids) if running else None,

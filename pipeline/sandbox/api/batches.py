@@ -27,6 +27,7 @@ from pipeline.sandbox.api.batch import (
 from pipeline.sandbox.api.records import Collection
 from pipeline.sandbox.auth.tokens import TokenGrant
 from pipeline.sandbox.faults import Faults
+from pipeline.sandbox.fields import ResourceKind
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.request_log import RequestLog
 from pipeline.sandbox.responses import (
@@ -46,14 +47,18 @@ MOST_IDS: Final = 100_000
 """Records that one request may name (seen by a client; Outreach documents no limit)."""
 _DAY = 86_400.0
 
-Refused = Callable[[Mapping[str, object]], ApiResponse | None]
+Refused = Callable[[ResourceKind, Mapping[str, object]], ApiResponse | None]
+_ACTIONS: Mapping[str, ResourceKind] = {
+    "prospectsBulkModify": "prospect",
+    "accountsBulkModify": "account",
+}
 
 
 class Batches:
     """Answers what is asked of batches, and carries them out as time passes.
 
     Args:
-      records: the prospects.
+      collections: the records.
       refused: the refusal that attributes earn; None where a record could take them.
       forbidden: records that nobody may change.
       options: how long batches take, and how much a day.
@@ -63,7 +68,7 @@ class Batches:
 
     def __init__(
         self,
-        records: Collection,
+        collections: Mapping[ResourceKind, Collection],
         refused: Refused,
         forbidden: frozenset[int],
         options: SandboxOptions,
@@ -71,7 +76,7 @@ class Batches:
         log: RequestLog,
     ) -> None:
         self.all: dict[int, Batch] = {}
-        self._records = records
+        self._collections = collections
         self._refused = refused
         self._forbidden = forbidden
         self._options = options
@@ -93,8 +98,8 @@ class Batches:
             case ("GET", [given]):
                 batch = self._batch(given)
                 return document(200, {"data": resource(batch)}) if batch else _missing(given)
-            case ("POST", ["actions", "prospectsBulkModify"]):
-                return self._create(asked, grant, now)
+            case ("POST", ["actions", action]) if action in _ACTIONS:
+                return self._create(asked, _ACTIONS[action], grant, now)
             case ("POST", [given, "actions", ("confirm" | "cancel") as action]):
                 batch = self._batch(given)
                 if batch is None:
@@ -136,21 +141,23 @@ class Batches:
             if batch.state == RUNNING and batch.fault != "batch_hangs":
                 self._carry_out(batch, now)
 
-    def writes(self, record_id: int, names: Iterable[str]) -> bool:
+    def writes(self, kind: ResourceKind, record_id: int, names: Iterable[str]) -> bool:
         """Whether a batch that runs is to write one of these attributes of a record."""
         wanted = set(names)
         return any(
-            batch.state == RUNNING
+            batch.kind == kind
+            and batch.state == RUNNING
             and wanted & batch.attributes.keys()
             and record_id in batch.members
             for batch in self.all.values()
         )
 
     def _create(  # noqa: PLR0911 - one return a refusal
-        self, asked: ApiRequest, grant: TokenGrant, now: float
+        self, asked: ApiRequest, kind: ResourceKind, grant: TokenGrant, now: float
     ) -> ApiResponse:
-        if "prospects.write" not in grant.scopes:
-            return missing_scope("prospects.write")
+        if f"{kind}s.write" not in grant.scopes:
+            return missing_scope(f"{kind}s.write")
+        records = self._collections[kind]
         if asked.content_type != JSON_API:
             return unsupported_media_type()
         try:
@@ -162,15 +169,15 @@ class Batches:
             return bad_request("ids must be a list of integers.")
         if len(ids) > MOST_IDS:
             return refusal(422, error("validationError", "Validation Error", "Too many ids."))
-        refused = self._refused(attributes)
+        refused = self._refused(kind, attributes)
         if refused is not None:
             return refused
         everyone = not ids and "filter" not in asked.query
         if everyone:
             self._log.violate("everybody", "a bulk action without ids", grant.user, now)
-        targets = [each for each in dict.fromkeys(ids) if each in self._records]
+        targets = [each for each in dict.fromkeys(ids) if each in records]
         if everyone:
-            targets = list(self._records.after(0))
+            targets = list(records.after(0))
         if not self._affords(len(targets), now):
             detail = "You have exceeded the daily limit of batch items."
             return refusal(422, error("batchLimitExceeded", "Batch Limit Exceeded", detail))
@@ -178,7 +185,7 @@ class Batches:
         batch = Batch(
             number,
             grant.user,
-            "prospectsBulkModify",
+            kind,
             attributes,
             targets,
             everyone,
@@ -226,13 +233,14 @@ class Batches:
 
     def _write(self, batch: Batch, count: int, now: float) -> None:
         """Changes the first so many of a batch's records."""
+        records = self._collections[batch.kind]
         for record_id in batch.ids[:count]:
-            if record_id not in self._records:
+            if record_id not in records:
                 batch.failed[record_id] = "The record is gone."
-            elif record_id in self._forbidden:
+            elif batch.kind == "prospect" and record_id in self._forbidden:
                 batch.failed[record_id] = "You are not authorized to change this record."
             else:
-                self._records.update(record_id, batch.attributes, now)
+                records.update(record_id, batch.attributes, now)
         batch.done = count
 
     def _affords(self, count: int, now: float) -> bool:

@@ -57,7 +57,7 @@ class Resources:
         self.base_url = ""
         self._log = request_log
         self.batches = Batches(
-            collections["prospect"],
+            collections,
             self._refused_in_bulk,
             options.forbidden,
             options,
@@ -136,8 +136,8 @@ class Resources:
         attributes = self._attributes(asked.body, records, record_id)
         if isinstance(attributes, ApiResponse):
             return attributes
-        if records.kind == "prospect" and self.batches.writes(record_id, attributes):
-            what = f"prospect {record_id} is being written by a batch"
+        if self.batches.writes(records.kind, record_id, attributes):
+            what = f"{records.kind} {record_id} is being written by a batch"
             self._log.violate("batch_overlap", what, exchange.user or "", now)
         exchange.altered = len(records.update(record_id, attributes, now))
         return self._one(200, records, record_id)
@@ -181,10 +181,13 @@ class Resources:
             problems = _taken_emails(attributes["emails"], records, record_id)
         return self._refusal(problems) if problems else attributes
 
-    def _refused_in_bulk(self, attributes: Mapping[str, object]) -> ApiResponse | None:
+    def _refused_in_bulk(
+        self, kind: ResourceKind, attributes: Mapping[str, object]
+    ) -> ApiResponse | None:
         """The refusal that attributes of a bulk action earn; None where they may be set."""
-        body = orjson.dumps({"data": {"type": "prospect", "attributes": attributes}})
-        found = self._attributes(body, self._collections["prospect"], None)
+        named = {"name": "any", **attributes} if kind == "account" else attributes
+        body = orjson.dumps({"data": {"type": kind, "attributes": named}})
+        found = self._attributes(body, self._collections[kind], None)
         return found if isinstance(found, ApiResponse) else None
 
     def _refusal(self, problems: list[dict[str, object]]) -> ApiResponse:

@@ -20,7 +20,6 @@ from transforms.outreach.requests.requester import Answer, Requester
 from transforms.outreach.responses import Classification, Fate
 
 BATCHES: Final = "/api/v2/batches"
-CREATE: Final = f"{BATCHES}/actions/prospectsBulkModify"
 
 PENDING: Final = "pending"
 CONFIRMING: Final = "confirming"
@@ -37,6 +36,7 @@ class BulkModify:
       value: JSON text; ``null`` clears.
       first: a prospect.
       rest: others.
+      kind: ``prospects`` or ``accounts``.
 
     Raises:
       ValueError: an id is none, or stands twice.
@@ -46,6 +46,7 @@ class BulkModify:
     value: str
     first: int
     rest: tuple[int, ...] = ()
+    kind: str = "prospects"
 
     def __post_init__(self) -> None:
         ids = self.ids
@@ -55,19 +56,24 @@ class BulkModify:
             raise ValueError("a bulk action sets a field")
 
     @classmethod
-    def of(cls, field: str, value: str, ids: Iterable[int]) -> BulkModify:
+    def of(cls, field: str, value: str, ids: Iterable[int], kind: str = "prospects") -> BulkModify:
         """For these prospects.
 
         Raises:
           ValueError: there are none, which would mean everybody.
         """
         first, *rest = list(ids) or [0]
-        return cls(field, value, first, tuple(rest))
+        return cls(field, value, first, tuple(rest), kind)
 
     @property
     def ids(self) -> tuple[int, ...]:
         """All of them, at least one."""
         return (self.first, *self.rest)
+
+    @property
+    def path(self) -> str:
+        """Where it is created."""
+        return f"{BATCHES}/actions/{self.kind}BulkModify"
 
     def body(self) -> bytes:
         """The request's document, in the shape that a working client sends."""
@@ -116,7 +122,7 @@ async def create(requester: Requester, bulk: BulkModify) -> BatchStatus | Refusa
     body = bulk.body()
     if not orjson.loads(body)["data"]["attributes"]["ids"]:
         raise ValueError("a bulk action without ids is for everybody")
-    return _one(await requester.ask(CREATE, method="POST", body=body, judge=classify_batch))
+    return _one(await requester.ask(bulk.path, method="POST", body=body, judge=classify_batch))
 
 
 async def confirm(requester: Requester, batch: BatchStatus) -> BatchStatus | Refusal:
