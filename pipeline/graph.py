@@ -49,9 +49,9 @@ class Activation:
         gathered = self.gather(pipeline, source)
         delivered = self.deliver(gathered.patches)
         gathered.dead_letters | "Unreadable" >> WriteDeadLetters(self.dead_letters)
+        targets = (self.receipts, self.dead_letters, self.deferred)
         # Each step writes its own: a Flatten would hold all back until the last one ends.
         for place, outcomes in enumerate((*gathered.outcomes, delivered.outcomes)):
-            targets = (self.receipts, self.dead_letters, self.deferred)
             outcomes | f"Settle{place}" >> Settle(*targets, self.plan.object)
 
     def gather(self, pipeline: beam.Pipeline, source: beam.PTransform) -> Gathered:
@@ -66,12 +66,11 @@ class Activation:
     def take_in(self, pipeline: beam.Pipeline, source: beam.PTransform) -> TakenIn:
         """The first half without coalesce, where a ledger does that: from arrivals to changes."""
         blocks = pipeline | "Read" >> source
-        parsed = blocks | "Parse" >> Parse.of(self.plan)
-        arrived, unresolved = parsed.arrived, None
+        arrived, letters, excluded = blocks | "Parse" >> Parse.of(self.plan)
+        unresolved = None
         if self.plan.match != BY_ID:
             arrived, unresolved = arrived | "Resolve" >> Resolve(self.plan, self.directory)
         mapped = arrived | "Map" >> Map(self.plan)
-        _, letters, excluded = parsed
         return TakenIn(mapped.changes, mapped.outcomes, letters, excluded, unresolved)
 
     def deliver(self, patches: PCollection[Patch]) -> PatchResult:

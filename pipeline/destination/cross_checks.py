@@ -265,7 +265,13 @@ def _attributes(document: Document) -> Iterator[Problem]:
         if isinstance(target, str) and target in TARGETS and target not in writable:
             near = nearest(target, writable)
             remedy = f"did you mean {near}?" if near else "map it to another field"
-            text = f"is no field of {kind}s that can be written ({target}); {remedy}"
+            theirs = target in OBJECTS[kind].fields
+            what = (
+                f"is a {kind} field that Outreach itself sets"
+                if theirs
+                else (f"is no field of {kind}s that can be written")
+            )
+            text = f"{what} ({target}); {remedy}"
             yield Problem(document.line(at), at, text)
         if isinstance(target, str) and target in owners:
             owner = (*owners[target], "mapping_id")

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Any
 
+import orjson
+
 from pipeline.console.formatting import duration
+from pipeline.ledger.bulk.batches import OPEN, LedgerBatch
 from pipeline.ledger.queries.org import LeftField, OrgStanding
 from transforms.clock import micros
 from transforms.times import format_time
@@ -28,6 +31,10 @@ def lines(org: OrgStanding, ledger: str, now: float) -> Iterator[str]:
         yield said
     for left in org.left:
         yield f"{left_said(left)} {clear_command(left, ledger)}"
+    away = [each for each in org.batches if each.state in OPEN]
+    if away:
+        prospects = sum(each.prospects for each in away)
+        yield f"Bulk actions: {len(away)} for {prospects:,} prospects are on their way."
     if org.drift is not None:
         found = org.drift["audiences"]
         different = sum(each["different"] for each in found)
@@ -69,6 +76,16 @@ def as_json(org: OrgStanding) -> dict[str, Any]:
         },
         "left_fields": [each._asdict() for each in org.left],
         "reconcile": drift,
+        "batches": [_batch(each) for each in org.batches],
+    }
+
+
+def _batch(batch: LedgerBatch) -> dict[str, Any]:
+    names = ("number", "user", "field", "state", "prospects", "kept", "gone", "failures", "note")
+    return {
+        **{name: getattr(batch, name) for name in names},
+        "value": orjson.loads(batch.value),
+        "planned_at": format_time(batch.planned_at),
     }
 
 

@@ -12,7 +12,7 @@ from pipeline.destination.file import destination_schema, load_destination
 from pipeline.destination.types import TARGETS
 from tests.support.program import ROOT
 from transforms.errors import ConfigurationError
-from transforms.outreach.fields import PROSPECT_FIELDS
+from transforms.outreach.fields import OBJECTS
 
 PAGE = (ROOT / "docs" / "destination-file.md").read_text("utf-8")
 
@@ -76,10 +76,14 @@ def test_every_key_is_on_the_page_with_its_default_and_description() -> None:
 
 
 def test_every_field_that_an_attribute_may_be_written_to_is_on_the_page_by_kind() -> None:
-    kinds: dict[str, list[str]] = {}
-    for name in TARGETS:
-        if not name.startswith("custom"):
-            kinds.setdefault(PROSPECT_FIELDS[name].kind, []).append(f"`{name}`")
-    for kind, names in kinds.items():
-        row = f"| {KINDS[kind]} | {', '.join(names)} |"
-        assert row in PAGE, row
+    offered = 0
+    for each in OBJECTS.values():
+        kinds: dict[str, list[str]] = {}
+        for name in each.writable:
+            if not name.startswith("custom"):
+                kinds.setdefault(each.fields[name].kind, []).append(f"`{name}`")
+        for kind, names in kinds.items():
+            row = f"| {KINDS[kind]} | {', '.join(names)} |"
+            assert row in PAGE, row
+            offered += len(names)
+    assert offered > len({name for name in TARGETS if not name.startswith("custom")})

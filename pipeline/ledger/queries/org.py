@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from pipeline.ledger.bulk.batches import LedgerBatch, latest
 from pipeline.ledger.directory import drift, entries, pulls, unresolved
+
+BATCHES: Final = 20
+"""Bulk actions that are shown."""
 
 
 class DirectoryStanding(NamedTuple):
@@ -50,11 +54,13 @@ class OrgStanding(NamedTuple):
       directory: None where none is kept.
       left: fields that nobody writes any more and that hold something.
       drift: what the last round of checks found; None before there was one.
+      batches: the latest bulk actions, newest first.
     """
 
     directory: DirectoryStanding | None
     left: Sequence[LeftField]
     drift: Mapping[str, Any] | None
+    batches: Sequence[LedgerBatch] = ()
 
 
 def read_org(connection: sqlite3.Connection) -> OrgStanding:
@@ -70,7 +76,12 @@ def read_org(connection: sqlite3.Connection) -> OrgStanding:
             state is not None and state.next_page is not None,
             waiting,
         )
-    return OrgStanding(directory, left_fields(connection), drift.last_round(connection))
+    return OrgStanding(
+        directory,
+        left_fields(connection),
+        drift.last_round(connection),
+        latest(connection, BATCHES),
+    )
 
 
 def left_fields(connection: sqlite3.Connection) -> list[LeftField]:

@@ -47,4 +47,4 @@ def test_a_slip_in_a_command_is_refused_with_the_nearest_one() -> None:
     said = CliRunner().invoke(cli, ["validat"])
     assert said.exit_code == 2
     assert "No such command 'validat'. Did you mean 'validate'?" in said.output
-    assert "There are connect, " in CliRunner().invoke(cli, ["what-is-this"]).output
+    assert "There are clear, connect, " in CliRunner().invoke(cli, ["what-is-this"]).output

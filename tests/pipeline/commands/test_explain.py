@@ -156,7 +156,12 @@ def test_an_unknown_prospect_is_no_error(tmp_path: Path, ledger: sqlite3.Connect
     said = run(tmp_path, "explain", "2", "--ledger=ledger.db")
     assert said.status == 0
     assert said.stdout.startswith("The ledger knows nothing of prospect 2.\n")
-    assert explained(tmp_path, 2) == {"outreach_id": 2, "known": False, "fields": []}
+    assert explained(tmp_path, 2) == {
+        "outreach_id": 2,
+        "known": False,
+        "fields": [],
+        "excluded": [],
+    }
 
 
 @pytest.mark.parametrize("prospect", ["0", "-1", "x", str(2**63)])

@@ -14,7 +14,7 @@ from pipeline.destination.yaml_reader import read_yaml
 from tests.support.program import ROOT
 from tests.support.secret_manager import Manager, secretmanager, serving
 from transforms.errors import ConfigurationError
-from transforms.outreach.fields import PROSPECT_FIELDS
+from transforms.outreach.fields import ACCOUNT_FIELDS, PROSPECT_FIELDS
 
 EXAMPLES = ROOT / "examples"
 
@@ -359,7 +359,8 @@ def test_each_key_of_the_schema_has_a_title_a_description_and_an_example_that_it
 
 def test_the_schema_offers_every_field_that_an_attribute_may_be_written_to() -> None:
     offered = destination_schema()["$defs"]["Attribute"]["properties"]["target"]["enum"]
-    writable = {name for name, field in PROSPECT_FIELDS.items() if field.writable}
+    fields = [*PROSPECT_FIELDS.items(), *ACCOUNT_FIELDS.items()]
+    writable = {name for name, field in fields if field.writable}
     assert set(offered) == writable - {"emails"}
 
 
