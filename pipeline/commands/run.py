@@ -91,6 +91,7 @@ THREADS_SECONDS = 1.0
     metavar="NAME",
     help="The variable with the token for the page's buttons, in place of one that is printed.",
 )
+@flag("page_private", is_flag=True, help="Reading the page needs the token too.")
 @click.pass_context
 def run_command(
     context: click.Context,
@@ -110,6 +111,7 @@ def run_command(
     metrics_host: str,
     page_port: int | None,
     page_token_env: str | None,
+    page_private: bool,
     **door: Any,  # noqa: ANN401 - as of `door_options`
 ) -> None:
     """Delivers audience changes as they are published, until it is stopped.
@@ -182,6 +184,7 @@ def run_command(
                 None if listen is None else door_options(listen, inbox_limit, **door),
                 page_port,
                 page_token_env,
+                page_private,
             )
             finished = run(plan, asked, console)
         else:

@@ -26,6 +26,7 @@ from pipeline.ledger import erasure, guard, history, inbox, queue, waiting
 from pipeline.ledger.directory import entries, exclusions, unresolved
 from pipeline.ledger.directory.lookup import LedgerLookup
 from pipeline.ledger.inbox import BACKFILL, BACKFILL_SHARE, LIVE
+from pipeline.ledger.oversight import actions
 from pipeline.ledger.refresh import Refresh
 from pipeline.ledger.store import path_of, transaction
 from transforms.clock import micros
@@ -36,6 +37,8 @@ from transforms.outreach.read_before_write import READ_LEAST
 from transforms.outreach.sender_pool import SenderPool
 from transforms.stages.patch import Outlet, PatchProspects, Rehearse
 
+PAUSE_LOOK_SECONDS = 1.0
+"""How often a job that a person paused looks whether it may go on."""
 ARRIVALS = 20_000
 """Messages taken in between two turns, at most."""
 
@@ -145,6 +148,8 @@ class Scheduler:
         self._settle()
         # Nothing is under way here that could bring a prospect back.
         erasure.forget_again(self._ledger)
+        if actions.paused_at(self._ledger) is not None:
+            return False
         self._bulk.plan(self._config.bulk.min_prospects)
         now = self._config.clock()
         given: dict[UserSchedule, queue.Turns] = {}
@@ -181,6 +186,8 @@ class Scheduler:
     def tend(self) -> bool:
         """Reads the org where that is due and nothing live waits; whether anything was done."""
         self._settle()
+        if actions.paused_at(self._ledger) is not None:
+            return False
         now = micros(self._config.clock())
         live = any(schedule.has_live_work(now) for schedule in self._schedules)
         busy = self._bulk.step() | self.org.tend(may_pull=not live)
@@ -196,6 +203,8 @@ class Scheduler:
           paused: whether what waits for a paused user counts.
         """
         now = self._config.clock()
+        if actions.paused_at(self._ledger) is not None:
+            return now + PAUSE_LOOK_SECONDS
         others = (self.org.next_at(), self._bulk.next_at())
         found = [at for at in others if at != math.inf]
         for schedule in self._schedules:

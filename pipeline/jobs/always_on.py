@@ -62,6 +62,7 @@ class AlwaysOn:
       metrics_host: on which of this machine's addresses.
       page_port: where the operator's page is served on this machine; None for nowhere.
       page_token_env: the variable with the token for its buttons; None for one that is made.
+      page_private: whether reading it needs the token too.
       dry_run: everything but the requests. Nothing is acknowledged either, so that what was only
         looked at is delivered by the next run; and the ledger is read and left as it is.
     """
@@ -76,6 +77,7 @@ class AlwaysOn:
     door: DoorOptions | None = None
     page_port: int | None = None
     page_token_env: str | None = None
+    page_private: bool = False
 
 
 def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResult:
@@ -177,7 +179,10 @@ def _serve_page(stack: ExitStack, asked: AlwaysOn, ledger: str, console: Console
     if asked.page_port is None:
         return
     at = ("127.0.0.1", asked.page_port, "--page_port")
-    page = stack.enter_context(operator_page(ledger, *at, os.environ, asked.page_token_env))
+    private = asked.page_private
+    page = stack.enter_context(
+        operator_page(ledger, *at, os.environ, asked.page_token_env, private=private)
+    )
     token = "" if page.token is None else f", token for its buttons: {page.token}"
     console.print(escape(f"page at {page.url}{token}"))
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import Final
 
-from pipeline.ledger.alerts import Condition
 from pipeline.ledger.guard import HeldAudience
 from pipeline.ledger.inbox import LIVE
+from pipeline.ledger.oversight.alerts import Condition
 from pipeline.ledger.queries.snapshot import Snapshot, User
 from transforms.clock import micros
 from transforms.elements import DELIVERED, REJECTED

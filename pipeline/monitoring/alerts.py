@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from pipeline.console.formatting import duration
-from pipeline.ledger.alerts import (
+from pipeline.ledger.oversight.alerts import (
     Telling,
     drop_untold,
     note_found,

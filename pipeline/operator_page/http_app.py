@@ -41,9 +41,13 @@ class OperatorPage:
       token: that the buttons need.
       hosts: names by which the page may be asked for; others are refused, so that no name of
         somebody else's can be made to lead here.
+      private: whether reading needs the token too.
     """
 
-    def __init__(self, state: LedgerState, token: str, hosts: frozenset[str]) -> None:
+    def __init__(
+        self, state: LedgerState, token: str, hosts: frozenset[str], *, private: bool = False
+    ) -> None:
+        self._private = private
         self._state = state
         self._token = token
         self._hosts = hosts
@@ -60,6 +64,8 @@ class OperatorPage:
         app.router.add_get("/api/events", self._events)
         app.router.add_post("/api/release", self._release)
         app.router.add_post("/api/retry", self._retry)
+        app.router.add_post("/api/{action:pause|resume|reconcile}", self._act)
+        app.router.add_get("/api/receipts", self._receipts)
         app.on_shutdown.append(self._stop)
         return app
 
@@ -68,6 +74,8 @@ class OperatorPage:
         host = request.host.rpartition(":")[0] if ":" in request.host else request.host
         if host.strip("[]").lower() not in self._hosts:
             return _json({"error": "this page has another name"}, 421)
+        if self._private and request.path.startswith("/api/") and not self._has_token(request):
+            return _json({"error": "this page is private: give its token"}, 401)
         try:
             return await handler(request)
         except (ActivationError, sqlite3.Error) as problem:
@@ -108,15 +116,36 @@ class OperatorPage:
         _log.warning("%d dead letters (%s) were put back from the page", put, reason or "all")
         return _json({"retried": put})
 
+    async def _act(self, request: web.Request) -> web.Response:
+        await self._asked(request)
+        action = request.match_info["action"]
+        await asyncio.to_thread(self._state.act, action)
+        _log.warning("%s was asked for from the page", action)
+        return _json({"done": action})
+
+    async def _receipts(self, request: web.Request) -> web.Response:
+        given = request.query
+        prospect = given.get("prospect", "")
+        found = await asyncio.to_thread(
+            self._state.receipts,
+            int(prospect) if prospect.isdecimal() and len(prospect) < 20 else None,  # noqa: PLR2004
+            given.get("segment") or None,
+            given.get("outcome") or None,
+        )
+        return _json({"receipts": found})
+
+    def _has_token(self, request: web.Request) -> bool:
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        return kind.lower() == "bearer" and hmac.compare_digest(
+            token.strip().encode(), self._token.encode()
+        )
+
     async def _asked(self, request: web.Request) -> dict[str, Any]:
         """What a button asks for, once its token is right.
 
         A page of somebody else's can send neither the header nor this content type.
         """
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer" or not hmac.compare_digest(
-            token.strip().encode(), self._token.encode()
-        ):
+        if not self._has_token(request):
             raise web.HTTPUnauthorized(
                 text='{"error": "the token is wrong"}', content_type="application/json"
             )

@@ -36,6 +36,8 @@ def operator_page(
     flag: str,
     environ: Mapping[str, str],
     token_env: str | None = None,
+    *,
+    private: bool = False,
 ) -> Iterator[PageAddress]:
     """Serves the page of a ledger until the block ends.
 
@@ -46,6 +48,7 @@ def operator_page(
       flag: that named these, for errors.
       environ: environment variables.
       token_env: the variable with the token for the buttons; None for one that is made.
+      private: whether reading needs the token too.
 
     Raises:
       ConfigurationError: it cannot listen there, or there is no such variable.
@@ -63,6 +66,8 @@ def operator_page(
         )
     page = LedgerState(ledger)
     hosts = _LOOPBACK | {host.lower()}
-    with served(lambda: OperatorPage(page, token, hosts).app(), host, port, flag) as bound:
+    with served(
+        lambda: OperatorPage(page, token, hosts, private=private).app(), host, port, flag
+    ) as bound:
         url = f"http://{in_address(host)}:{bound}"
         yield PageAddress(url, token if token_env is None else None)

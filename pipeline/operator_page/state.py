@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.ledger import guard
+from pipeline.ledger.directory import drift
+from pipeline.ledger.oversight import actions
 from pipeline.ledger.queries import letters
 from pipeline.ledger.queries.activity import Activity, read_activity
-from pipeline.ledger.queries.prospect import read_past
+from pipeline.ledger.queries.prospect import read_exclusions, read_past
+from pipeline.ledger.queries.receipts import funnel, latest
 from pipeline.ledger.queries.snapshot_reader import audience_names, read_snapshot
 from pipeline.ledger.store import amended, looked_at, owner, transaction
 from pipeline.monitoring import prospect_view
@@ -46,6 +49,8 @@ class LedgerState:
         with looked_at(self._ledger) as connection:
             found = read_snapshot(connection, time.time())
             activity = self._fresh_activity(connection)
+            flow, done = funnel(connection, time.time()), actions.noted(connection)
+            paused_at = actions.paused_at(connection)
         log_bytes = log.stat().st_size if log.exists() else 0
         seen = StatusData(found, self._ledger, owner(self._ledger), file.stat().st_size, log_bytes)
         return {
@@ -53,6 +58,9 @@ class LedgerState:
             "audiences": [
                 {**each._asdict(), "outcomes": dict(each.outcomes)} for each in activity.audiences
             ],
+            "funnel": flow,
+            "actions": done,
+            "paused_at": time_or_null(paused_at and paused_at / 1e6),
             "dead_letters": [each._asdict() for each in activity.refusals],
             "over_time": {
                 "began": time_or_null(activity.began and activity.began / 1e6),
@@ -69,7 +77,20 @@ class LedgerState:
         """
         with looked_at(self._ledger) as connection:
             fields = read_past(connection, outreach_id)
-            return prospect_view.as_json(outreach_id, fields, audience_names(connection))
+            excluded = read_exclusions(connection, outreach_id)
+            names = audience_names(connection)
+            return prospect_view.as_json(outreach_id, fields, names, excluded)
+
+    def receipts(
+        self, outreach_id: int | None, segment: str | None, outcome: str | None
+    ) -> list[dict[str, Any]]:
+        """The latest receipts, newest first; arguments as of `pipeline.ledger.queries.receipts`.
+
+        Raises:
+          ConfigurationError: there is no ledger.
+        """
+        with looked_at(self._ledger) as connection:
+            return latest(connection, outreach_id=outreach_id, segment=segment, outcome=outcome)
 
     def release(self, segment: str) -> bool:
         """Lets a held audience go; returns whether one was held.
@@ -78,8 +99,12 @@ class LedgerState:
           ConfigurationError: there is no ledger, or it cannot be changed.
         """
         with amended(self._ledger) as connection, transaction(connection, durable=True):
-            found = guard.release(connection, segment, micros(time.time()))
-            return found is not None and found.released_at is None
+            now = micros(time.time())
+            found = guard.release(connection, segment, now)
+            released = found is not None and found.released_at is None
+            if released:
+                actions.note(connection, "release", segment, now)
+            return released
 
     def retry(self, reason: str | None) -> int:
         """Has the job try dead letters again; returns how many.
@@ -88,7 +113,31 @@ class LedgerState:
           ConfigurationError: there is no ledger, or it cannot be changed.
         """
         with amended(self._ledger) as connection:
-            return letters.retry(connection, micros(time.time()), reason)
+            now = micros(time.time())
+            put = letters.retry(connection, now, reason)
+            with transaction(connection):
+                actions.note(connection, "retry", f"{put} dead letters ({reason or 'all'})", now)
+            return put
+
+    def act(self, action: str) -> None:
+        """Pauses or resumes the job, or has it check what Outreach holds.
+
+        Args:
+          action: ``pause``, ``resume`` or ``reconcile``.
+
+        Raises:
+          ConfigurationError: there is no ledger, or it cannot be changed.
+        """
+        with amended(self._ledger) as connection, transaction(connection, durable=True):
+            now = micros(time.time())
+            match action:
+                case "pause":
+                    actions.pause(connection, now)
+                case "resume":
+                    actions.resume(connection)
+                case _:
+                    drift.ask_now(connection)
+            actions.note(connection, action, "", now)
 
     @contextmanager
     def watched(self) -> Iterator[Callable[[], int]]:

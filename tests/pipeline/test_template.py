@@ -33,7 +33,7 @@ FLAGS = {each.name: each for each in run_command.params if isinstance(each, clic
 OF_ONE_MACHINE = {
     *("dry_run", "ledger", "metrics_port", "metrics_host", "summary", "listen", "port_file"),
     *("tls_certificate", "tls_key", "tls_client_ca", "behind_proxy", "max_body_bytes"),
-    *("inbox_limit", "page_port", "page_token_env"),
+    *("inbox_limit", "page_port", "page_token_env", "page_private"),
 }
 """Flags that are for the job on one machine, or for one that is waited for."""
 REQUIRED = sorted(name for name, each in PARAMETERS.items() if not each.get("isOptional"))

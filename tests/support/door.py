@@ -83,8 +83,9 @@ def post(
     parts = urlsplit(url)
     kind = http.client.HTTPConnection if context is None else http.client.HTTPSConnection
     more: dict[str, Any] = {} if context is None else {"context": context}
+    path = f"{parts.path}?{parts.query}" if parts.query else parts.path
     with closing(kind(parts.hostname or "", parts.port, timeout=60, **more)) as connection:
-        connection.request(method, parts.path, sent, dict(headers or {}))
+        connection.request(method, path, sent, dict(headers or {}))
         answer = connection.getresponse()
         return Answer(answer.status, dict(answer.headers), answer.read())
 

@@ -32,7 +32,8 @@ from pipeline.operator_page.state import check_ledger
     metavar="NAME",
     help="The variable with the token for the page's buttons, in place of one that is printed.",
 )
-def page_command(ledger: str, port: int, page_token_env: str | None) -> None:
+@flag("page_private", is_flag=True, help="Reading the page needs the token too.")
+def page_command(ledger: str, port: int, page_token_env: str | None, page_private: bool) -> None:
     """Serves a page in the browser: audiences, budgets, what waits, what was refused.
 
     It only reads the ledger, but for its buttons, which need the token.
@@ -45,7 +46,7 @@ def page_command(ledger: str, port: int, page_token_env: str | None) -> None:
         where = ("127.0.0.1", port, "--port")
         with (
             on_signals(lambda _name: stopped.set()),
-            operator_page(ledger, *where, os.environ, page_token_env) as page,
+            operator_page(ledger, *where, os.environ, page_token_env, private=page_private) as page,
         ):
             click.echo(page.url)
             if page.token is not None:

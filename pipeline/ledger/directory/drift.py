@@ -115,6 +115,11 @@ def last_round(connection: sqlite3.Connection) -> dict[str, object] | None:
     return None if row is None else dict(orjson.loads(row[0]))
 
 
+def ask_now(connection: sqlite3.Connection) -> None:
+    """Has a round of checks begin now and go on without pauses, within the caller's transaction."""
+    note(connection, 0, 0, {})
+
+
 def note(
     connection: sqlite3.Connection,
     next_id: int,

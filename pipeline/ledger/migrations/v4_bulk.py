@@ -25,7 +25,15 @@ CREATE TABLE batches (
 );
 CREATE INDEX batches_open ON batches (user, state) WHERE state NOT IN ('settled', 'released');
 
--- What a ledger is of, by name: its ids are those of one kind of object.
+-- What people did from the operator's page.
+CREATE TABLE actions (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    action TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
+
+-- By name: of which kind of object a ledger is, since when sending is paused.
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL

@@ -27,10 +27,12 @@ async function look() {
   }
   looking = true;
   try {
-    const answer = await fetch("/api/status");
+    const answer = await read("/api/status");
     const state = await answer.json();
-    if (answer.ok) draw(state);
-    else say(state.error, "bad");
+    if (answer.ok) {
+      draw(state);
+      await lookReceipts();
+    } else say(state.error, "bad");
   } catch {
     say("Lost the page's server", "bad");
   } finally {
@@ -42,6 +44,12 @@ async function look() {
       }
     }, 700);
   }
+}
+
+// Where the page is private, reading needs the token too.
+function read(path) {
+  const token = $("token").value;
+  return fetch(path, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
 }
 
 function follow() {
@@ -76,6 +84,10 @@ function draw(state) {
   ];
   fill($("tiles"), ...tiles.map(([name, n]) => el("div", {}, el("dt", {}, name), el("dd", {}, count.format(n)))));
   fill($("alerts"), ...state.alerts.map((each) => el("p", { class: "alert" }, each.text)));
+  drawFunnel(state.funnel);
+  drawOrg(state);
+  drawBatches(state.batches);
+  drawActions(state);
   drawHeld(state.held.filter((each) => each.released_at == null));
   fill($("audience-rows"), ...state.audiences.map((each) => el("tr", {},
     el("td", {}, each.name, el("small", {}, each.segment ?? "")),
@@ -84,6 +96,7 @@ function draw(state) {
     el("td", { class: "number" }, count.format(each.waiting)))));
   fill($("users"), ...state.users.map(drawUser));
   drawTime(state.over_time);
+  nameAudiences(state.audiences);
   drawLetters(state.dead_letters);
 }
 
@@ -98,6 +111,68 @@ function drawHeld(held) {
   fill($("held-list"), ...held.map((each) => el("p", {},
     `${each.name}: ${count.format(each.exits)} of its ${count.format(each.members)} known members leave at once. ${count.format(each.changes)} changes wait. `,
     el("button", { type: "button", onclick: () => send("/api/release", { segment: each.segment }, `${each.name} is let go`) }, "Let it go"))));
+}
+
+const SPANS = { hour: "hour", day: "day", week: "week" };
+
+function drawFunnel(funnel) {
+  fill($("funnel"), ...Object.entries(SPANS).map(([span, name]) => el("tr", {}, el("td", {}, name),
+    ...["received", "superseded", "unchanged", "delivered", "rejected", "deferred", "waiting"].map((kind) => el("td", { class: "number" }, count.format(funnel[span][kind]))))));
+}
+
+function drawOrg({ directory, left_fields: left, reconcile }) {
+  const lines = [];
+  if (directory) {
+    lines.push(`${count.format(directory.prospects)} are in the directory, as of ${when(directory.fresh_at)}${directory.pulling ? "; it is being read" : ""}.`
+      + (directory.unresolved ? ` ${count.format(directory.unresolved)} changes wait for their prospect to be found.` : ""));
+  }
+  for (const field of left) lines.push(`${field.field} still holds in ${count.format(field.prospects)} prospects what ${field.name} was written there, and nothing writes it any more. To empty it: outreach-activation clear ${field.field}`);
+  if (reconcile) {
+    const sum = (name) => count.format(reconcile.audiences.reduce((all, each) => all + each[name], 0));
+    lines.push(`Checked ${when(reconcile.ended_at)}: ${sum("same")} values are as they should be, ${sum("different")} differ, ${sum("gone")} are of prospects that are gone.`);
+  }
+  $("org").hidden = !lines.length;
+  fill($("org-lines"), ...lines.map((line) => el("p", {}, line)));
+}
+
+function drawBatches(batches) {
+  $("bulk").hidden = !batches.length;
+  fill($("batches"), ...batches.map((each) => el("tr", {},
+    el("td", { class: "number" }, count.format(each.number)),
+    el("td", {}, el("code", {}, `${each.field} = ${JSON.stringify(each.value)}`)),
+    el("td", {}, each.state),
+    el("td", { class: "number" }, count.format(each.prospects)),
+    el("td", { class: "number" }, count.format(each.kept)),
+    el("td", {}, each.note ?? ""))));
+}
+
+function drawActions({ actions, paused_at: paused }) {
+  $("pause").hidden = paused != null;
+  $("resume").hidden = paused == null;
+  if (paused != null) $("alerts").append(el("p", { class: "alert" }, `Sending is paused since ${when(paused)}.`));
+  fill($("actions"), ...actions.map((each) => el("li", {}, `${when(each.at)}: ${each.action} ${each.detail}`)));
+}
+
+function nameAudiences(audiences) {
+  const select = $("filter").elements.segment;
+  const named = audiences.filter((each) => each.segment);
+  if (select.options.length === named.length + 1) return;
+  fill(select, el("option", { value: "" }, "all"), ...named.map((each) => el("option", { value: each.segment }, each.name)));
+}
+
+async function lookReceipts() {
+  const asked = new URLSearchParams(new FormData($("filter")));
+  const answer = await read(`/api/receipts?${asked}`);
+  if (!answer.ok) return;
+  const { receipts } = await answer.json();
+  fill($("receipts"), ...(receipts.length ? receipts.map((each) => el("tr", {},
+    el("td", {}, when(each.recorded_at)),
+    el("td", { class: "number" }, each.outreach_id ?? "unknown"),
+    el("td", {}, el("code", {}, each.field)),
+    el("td", {}, JSON.stringify(each.value)),
+    el("td", {}, each.outcome, el("small", {}, each.reason ?? "")),
+    el("td", {}, each.http_status ?? "", el("small", {}, each.detail ?? "")),
+    el("td", {}, each.user ?? ""))) : [el("tr", {}, el("td", { colspan: 7, class: "hint" }, "There are none."))]));
 }
 
 function drawUser(user) {
@@ -162,7 +237,7 @@ async function send(path, body, done) {
 $("look").addEventListener("submit", async (event) => {
   event.preventDefault();
   const id = event.target.elements.id.value;
-  const answer = await fetch(`/api/prospects/${encodeURIComponent(id)}`);
+  const answer = await read(`/api/prospects/${encodeURIComponent(id)}`);
   const told = await answer.json();
   const fields = told.fields ?? [];
   fill($("prospect"), ...(fields.length ? fields.map((field) => el("div", { class: "field" },
@@ -172,7 +247,15 @@ $("look").addEventListener("submit", async (event) => {
     el("ol", {}, ...field.others.map((other) => el("li", {}, `${JSON.stringify(other.value)}: ${other.outcome ?? ""} ${other.reason ?? ""}`))))) : [el("p", { class: "hint" }, `The ledger knows nothing of prospect ${id}.`)]));
 });
 
-$("key").addEventListener("submit", (event) => event.preventDefault());
+$("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  look();
+});
+$("filter").addEventListener("submit", (event) => event.preventDefault());
+$("filter").addEventListener("input", lookReceipts);
+for (const [name, done] of [["pause", "sending is paused"], ["resume", "it goes on"], ["reconcile", "the job checks what Outreach holds"]]) {
+  $(name).addEventListener("click", () => send(`/api/${name}`, {}, done));
+}
 
 look();
 follow();

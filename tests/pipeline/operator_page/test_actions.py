@@ -1,0 +1,122 @@
+"""What people see and do on the operator's page beside audiences and dead letters."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.operator_page.server import operator_page
+from pipeline.sandbox.options import SandboxOptions
+from pipeline.sandbox.server import running_sandbox
+from tests.end_to_end.test_door import BEARER, body, opened, started
+from tests.support.browser import Browser, browser
+from tests.support.door import Answer, post, write_destination_with_sources
+from tests.support.ledgers import arrive, become_members, member, new_ledger
+from tests.support.sandbox_client import free_port, wait_for
+from transforms.elements import OUTCOMES
+
+pytestmark = pytest.mark.real
+
+TOKEN = "page-token"
+KEY = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> str:
+    now = round(time.time() * 1e6)
+    with new_ledger(tmp_path) as connection:
+        become_members(connection, range(1, 21))
+        arrive(connection, [member(each, "exited", "seg-b") for each in (1, 2)], now=now)
+        connection.execute("UPDATE receipts SET recorded_at = ?", (now,))
+    return str(tmp_path / "ledger.db")
+
+
+@pytest.fixture
+def page(ledger: str) -> Iterator[str]:
+    with operator_page(ledger, "127.0.0.1", 0, "--port", {"T": TOKEN}, "T") as found:
+        yield found.url
+
+
+def get(url: str, **headers: str) -> Answer:
+    return post(url, "", headers, method="GET")
+
+
+def test_the_funnel_adds_up_in_each_span(page: str) -> None:
+    funnel = get(f"{page}/api/status").json["funnel"]
+    assert funnel.keys() == {"hour", "day", "week"}
+    for span in funnel.values():
+        assert span["received"] == 22
+        assert span["received"] == span["waiting"] + sum(span[each] for each in OUTCOMES)
+
+
+def test_receipts_are_looked_through_by_prospect_audience_and_outcome(page: str) -> None:
+    def found(query: str) -> list[int]:
+        return [
+            each["outreach_id"] for each in get(f"{page}/api/receipts?{query}").json["receipts"]
+        ]
+
+    assert found("prospect=3") == [3]
+    assert len(found("segment=seg-a")) == 20
+    assert found("segment=seg-z") == []
+    assert len(found("outcome=delivered&prospect=4")) == 1
+    assert found("outcome=nonsense") == []
+
+
+def test_a_private_page_tells_nothing_without_its_token(ledger: str) -> None:
+    at = (ledger, "127.0.0.1", 0, "--port", {"T": TOKEN}, "T")
+    with operator_page(*at, private=True) as found:
+        assert get(found.url).status == 200
+        for path in ("status", "receipts", "prospects/3", "events"):
+            assert get(f"{found.url}/api/{path}").status == 401
+        assert get(f"{found.url}/api/status", **KEY).status == 200
+
+
+def test_every_action_needs_the_token_and_is_written_down(page: str) -> None:
+    assert post(f"{page}/api/pause", {}).status == 401
+    assert get(f"{page}/api/status").json["actions"] == []
+    for action in ("pause", "resume", "reconcile"):
+        assert post(f"{page}/api/{action}", {}, KEY).json == {"done": action}
+    told = get(f"{page}/api/status").json
+    assert [each["action"] for each in told["actions"]] == ["reconcile", "resume", "pause"]
+    assert told["paused_at"] is None
+
+
+def test_a_job_that_is_paused_takes_in_and_sends_nothing_until_it_is_resumed(
+    tmp_path: Path,
+) -> None:
+    port, page_port = free_port(), free_port()
+    words = (*opened(port), f"--page_port={page_port}", "--page_token_env=PAGE_TOKEN")
+    url, page = f"http://127.0.0.1:{port}/changes/aep", f"http://127.0.0.1:{page_port}"
+    with running_sandbox(SandboxOptions(prospects=40)) as sandbox:
+        write_destination_with_sources(tmp_path, sandbox.url)
+        with started(tmp_path, *words, PAGE_TOKEN=TOKEN) as running:
+            running.wait_for("page at http")
+            assert post(f"{page}/api/pause", {}, KEY).status == 200
+            assert post(url, body([1, 2, 3]), BEARER).status == 200
+            wait_for(lambda: get(f"{page}/api/status").json["waiting"]["changes"] == 3, 30)
+            before = [each for each in sandbox.requests() if each.method == "PATCH"]
+            assert before == []
+            assert post(f"{page}/api/resume", {}, KEY).status == 200
+            wait_for(lambda: sum(each.method == "PATCH" for each in sandbox.requests()) == 3, 30)
+            running.stop()
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest.mark.browser
+def test_a_private_page_is_read_once_its_token_is_typed(ledger: str, chromium: Browser) -> None:
+    at = (ledger, "127.0.0.1", 0, "--port", {"T": TOKEN}, "T")
+    with operator_page(*at, private=True) as found:
+        chromium.open(found.url)
+        wait_for(lambda: "private" in chromium.text("#live"))
+        chromium.run(f"document.querySelector('#token').value = {json.dumps(TOKEN)}")
+        wait_for(lambda: "22" in chromium.text("#funnel"), 30)
+        assert "custom4" in chromium.text("#receipts")
