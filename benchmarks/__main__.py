@@ -18,7 +18,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import always_on, bulk, directory, door, faults, page, speed, streaming, thrift
+from benchmarks import (
+    always_on,
+    bulk,
+    directory,
+    door,
+    faults,
+    operator_page,
+    page,
+    speed,
+    streaming,
+    thrift,
+)
 from benchmarks.measure import Result
 from benchmarks.scale.simulated import simulated
 
@@ -30,6 +41,7 @@ MODULES: Mapping[str, Sequence[Callable[[Path], list[Result]]]] = {
     "always_on": (always_on.inbox, always_on.loop, always_on.latency, always_on.backlog),
     "directory": (directory.directory,),
     "bulk": (bulk.activation,),
+    "operator_page": (operator_page.page,),
     "door": (door.answers, door.intake),
     "streaming": (streaming.coalescing, streaming.budget),
     "scale": (simulated,),

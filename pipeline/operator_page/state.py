@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -13,17 +12,14 @@ from pipeline.ledger import guard
 from pipeline.ledger.directory import drift
 from pipeline.ledger.oversight import actions
 from pipeline.ledger.queries import letters
-from pipeline.ledger.queries.activity import Activity, read_activity
 from pipeline.ledger.queries.prospect import read_exclusions, read_past
-from pipeline.ledger.queries.receipts import funnel, latest
+from pipeline.ledger.queries.receipts import Freshness, latest
 from pipeline.ledger.queries.snapshot_reader import audience_names, read_snapshot
 from pipeline.ledger.store import amended, looked_at, owner, transaction
 from pipeline.monitoring import prospect_view
 from pipeline.monitoring.status_view import StatusData, as_json, time_or_null
+from pipeline.operator_page.counts import Counts
 from transforms.clock import micros
-
-FRESH_SECONDS = 2.0
-"""For how long the counts of receipts are good: a ledger may hold millions."""
 
 
 class LedgerState:
@@ -35,8 +31,7 @@ class LedgerState:
 
     def __init__(self, ledger: str) -> None:
         self._ledger = ledger
-        self._activity: Activity | None = None
-        self._read_at = float("-inf")
+        self._counts = Counts(ledger)
 
     def status(self) -> dict[str, Any]:
         """As `status --json`, and what became of changes by audience, by reason, and over time.
@@ -48,15 +43,19 @@ class LedgerState:
         log = file.with_name(f"{file.name}-wal")
         with looked_at(self._ledger) as connection:
             found = read_snapshot(connection, time.time())
-            activity = self._fresh_activity(connection)
-            flow, done = funnel(connection, time.time()), actions.noted(connection)
-            paused_at = actions.paused_at(connection)
+            done, paused_at = actions.noted(connection), actions.paused_at(connection)
+        activity, flow, fresh = self._counts.read()
         log_bytes = log.stat().st_size if log.exists() else 0
         seen = StatusData(found, self._ledger, owner(self._ledger), file.stat().st_size, log_bytes)
         return {
             **as_json(seen),
             "audiences": [
-                {**each._asdict(), "outcomes": dict(each.outcomes)} for each in activity.audiences
+                {
+                    **each._asdict(),
+                    "outcomes": dict(each.outcomes),
+                    "freshness": _freshness(fresh.get(each.segment or "")),
+                }
+                for each in activity.audiences
             ],
             "funnel": flow,
             "actions": done,
@@ -154,13 +153,9 @@ class LedgerState:
 
             yield version
 
-    def _fresh_activity(self, connection: sqlite3.Connection) -> Activity:
-        if self._activity is None or time.monotonic() - self._read_at > FRESH_SECONDS:
-            began = time.monotonic()
-            self._activity = read_activity(connection)
-            # What takes long to count is counted the less often.
-            self._read_at = time.monotonic() + 10 * (time.monotonic() - began)
-        return self._activity
+
+def _freshness(found: Freshness | None) -> dict[str, float] | None:
+    return None if found is None else found._asdict()
 
 
 def check_ledger(path: str) -> None:

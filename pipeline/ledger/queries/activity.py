@@ -84,7 +84,11 @@ def read_waiting_prospects(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def read_activity(
-    connection: sqlite3.Connection, after_receipt: int = 0, after_letter: int = 0
+    connection: sqlite3.Connection,
+    after_receipt: int = 0,
+    after_letter: int = 0,
+    *,
+    with_delays: bool = True,
 ) -> Activity:
     """Reads all of it.
 
@@ -92,6 +96,7 @@ def read_activity(
       connection: to a ledger.
       after_receipt: only receipts with a greater id.
       after_letter: only dead letters with a greater id.
+      with_delays: False leaves `delays` empty: it has a figure for each delivered change.
     """
     mapping = sorted(
         connection.execute("SELECT name, segment, field FROM audiences").fetchall(),
@@ -106,7 +111,7 @@ def read_activity(
         _audiences(connection, after_receipt, mapping),
         read_refusals(connection, after_letter),
         [] if began is None else _outcomes(connection, after_receipt, began, ended),
-        _delays(connection, after_receipt),
+        _delays(connection, after_receipt) if with_delays else [],
         mapping,
     )
 

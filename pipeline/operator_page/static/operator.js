@@ -93,11 +93,19 @@ function draw(state) {
     el("td", {}, each.name, el("small", {}, each.segment ?? "")),
     el("td", {}, el("code", {}, each.field)),
     ...["delivered", "unchanged", "superseded", "rejected"].map((kind) => el("td", { class: "number" }, count.format(each.outcomes[kind] ?? 0))),
-    el("td", { class: "number" }, count.format(each.waiting)))));
+    el("td", { class: "number" }, count.format(each.waiting)),
+    el("td", { class: "number" }, each.freshness ? `${lasting(each.freshness.p50)} / ${lasting(each.freshness.p99)}` : "—"))));
   fill($("users"), ...state.users.map(drawUser));
   drawTime(state.over_time);
   nameAudiences(state.audiences);
   drawLetters(state.dead_letters);
+}
+
+// Seconds, as a person says them.
+function lasting(seconds) {
+  if (seconds < 60) return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} days`;
 }
 
 // The content security policy allows no style attributes, and lets a script set a style.

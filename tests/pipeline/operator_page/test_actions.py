@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.ledger.store import amended
+from pipeline.operator_page import counts
 from pipeline.operator_page.server import operator_page
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
@@ -51,6 +53,40 @@ def test_the_funnel_adds_up_in_each_span(page: str) -> None:
     for span in funnel.values():
         assert span["received"] == 22
         assert span["received"] == span["waiting"] + sum(span[each] for each in OUTCOMES)
+
+
+def test_freshness_is_told_by_audience_from_a_change_s_own_time(page: str, ledger: str) -> None:
+    with amended(ledger) as connection:
+        connection.execute(
+            "UPDATE receipts SET event_time = recorded_at - outreach_id * 1000000"
+            " WHERE outcome = 'delivered'"
+        )
+    wait_for(
+        lambda: next(
+            each["freshness"] == {"changes": 20, "p50": 10.0, "p99": 20.0}
+            for each in get(f"{page}/api/status").json["audiences"]
+            if each["segment"] == "seg-a"
+        ),
+        30,
+    )
+
+
+def test_counts_that_take_long_are_renewed_while_the_last_are_given(
+    ledger: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counts, "QUICK_SECONDS", 0.0)
+    monkeypatch.setattr(counts, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(counts, "SHARE", 0)
+    counted = counts.Counts(ledger)
+
+    def received() -> int:
+        return counted.read().funnel["hour"]["received"]
+
+    assert received() == 22
+    with amended(ledger) as connection:
+        connection.execute("DELETE FROM waiting")
+    assert received() == 22, "it waited for the counting"
+    wait_for(lambda: received() == 20, 30)
 
 
 def test_receipts_are_looked_through_by_prospect_audience_and_outcome(page: str) -> None:
