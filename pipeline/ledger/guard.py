@@ -20,7 +20,7 @@ from transforms.mapping import Audience
 LEAST_MEMBERS = 10
 """A smaller audience is never held: half of it is a handful of people, and daily business."""
 _EXITED = "exited"
-_A_MEMBER = "IN ('realized', 'existing')"
+A_MEMBER = "IN ('realized', 'existing')"
 _WRITTEN_NOW = "field IN (SELECT field FROM audiences AS a WHERE a.segment = known.segment)"
 """A field that the audience had before it was moved to another says nothing of who is a member."""
 
@@ -108,7 +108,7 @@ def watch_exits(
             " SELECT w.segment, w.outreach_id, ? FROM waiting AS w"
             " JOIN known AS k ON k.outreach_id = w.outreach_id AND k.field = w.field"
             f" WHERE w.outreach_id IN ({marks(some)}) AND w.origin = '{_EXITED}'"
-            f" AND k.segment = w.segment AND k.origin {_A_MEMBER}",
+            f" AND k.segment = w.segment AND k.origin {A_MEMBER}",
             (now, *some),
         )
     for segment in segments:
@@ -196,12 +196,12 @@ def _count(
     enough = max(LEAST_MEMBERS, int(exits * 100 / terms.max_exit_percent) + 1)
     (members,) = connection.execute(
         "SELECT count(*) FROM (SELECT 1 FROM known"
-        f" WHERE segment = ? AND origin {_A_MEMBER} AND {_WRITTEN_NOW} LIMIT ?)",
+        f" WHERE segment = ? AND origin {A_MEMBER} AND {_WRITTEN_NOW} LIMIT ?)",
         (segment, enough),
     ).fetchone()
     (gone,) = connection.execute(
         "SELECT count(*) FROM exits AS e WHERE segment = ?1 AND NOT EXISTS (SELECT 1 FROM known"
-        f" WHERE outreach_id = e.outreach_id AND segment = ?1 AND origin {_A_MEMBER}"
+        f" WHERE outreach_id = e.outreach_id AND segment = ?1 AND origin {A_MEMBER}"
         f" AND {_WRITTEN_NOW})",
         (segment,),
     ).fetchone()
@@ -217,6 +217,6 @@ def _forget_returned(connection: sqlite3.Connection, prospects: Sequence[int]) -
             "(SELECT origin FROM waiting AS w WHERE w.outreach_id = exits.outreach_id"
             " AND w.segment = exits.segment),"
             "(SELECT origin FROM known WHERE known.outreach_id = exits.outreach_id"
-            f" AND known.segment = exits.segment AND {_WRITTEN_NOW})) {_A_MEMBER}",
+            f" AND known.segment = exits.segment AND {_WRITTEN_NOW})) {A_MEMBER}",
             some,
         )

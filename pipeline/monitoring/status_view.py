@@ -15,8 +15,9 @@ from rich.text import Text
 from pipeline.console.formatting import duration
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.queries.snapshot import Snapshot, User
-from pipeline.monitoring import org_view
+from pipeline.monitoring import audience_view, org_view
 from pipeline.monitoring.alert_rules import command, question
+from pipeline.monitoring.counts import Counted
 from transforms.clock import micros
 from transforms.times import format_time
 
@@ -44,7 +45,7 @@ def page(seen: StatusData) -> RenderableType:
     ]
     for line in org_view.lines(standing.org, seen.ledger, standing.at):
         parts.append(Text(line, overflow="fold"))
-    for title, header, rows in _tables(standing):
+    for title, header, rows in (*audience_view.tables(seen.counted), *_tables(standing)):
         if rows:
             parts += ["", f"[bold]{title}[/]", _table(header, rows)]
     return Group(*parts)
@@ -175,6 +176,7 @@ class StatusData(NamedTuple):
       process: that works on it; None where none does, 0 where it is not known which.
       bytes: of the file.
       log_bytes: of the write-ahead log beside it.
+      counted: what its receipts come to.
     """
 
     standing: Snapshot
@@ -182,6 +184,7 @@ class StatusData(NamedTuple):
     process: int | None
     bytes: int
     log_bytes: int
+    counted: Counted
 
 
 def as_json(seen: StatusData) -> dict[str, Any]:
@@ -232,6 +235,7 @@ def as_json(seen: StatusData) -> dict[str, Any]:
             {**each._asdict(), "since": time_or_null(each.since)} for each in standing.alerts
         ],
         "totals": dict(standing.totals),
+        "audiences": audience_view.as_json(seen.counted),
         **org_view.as_json(standing.org),
         "file": {"bytes": seen.bytes, "log_bytes": seen.log_bytes},
     }

@@ -13,12 +13,12 @@ from pipeline.ledger.directory import drift
 from pipeline.ledger.oversight import actions
 from pipeline.ledger.queries import letters
 from pipeline.ledger.queries.prospect import read_exclusions, read_past
-from pipeline.ledger.queries.receipts import Freshness, latest
+from pipeline.ledger.queries.receipts import latest
 from pipeline.ledger.queries.snapshot_reader import audience_names, read_snapshot
 from pipeline.ledger.store import amended, looked_at, owner, transaction
 from pipeline.monitoring import prospect_view
+from pipeline.monitoring.counts import Counts
 from pipeline.monitoring.status_view import StatusData, as_json, time_or_null
-from pipeline.operator_page.counts import Counts
 from transforms.clock import micros
 
 
@@ -44,20 +44,15 @@ class LedgerState:
         with looked_at(self._ledger) as connection:
             found = read_snapshot(connection, time.time())
             done, paused_at = actions.noted(connection), actions.paused_at(connection)
-        activity, flow, fresh = self._counts.read()
+        counted = self._counts.read()
+        activity = counted.activity
         log_bytes = log.stat().st_size if log.exists() else 0
-        seen = StatusData(found, self._ledger, owner(self._ledger), file.stat().st_size, log_bytes)
+        seen = StatusData(
+            found, self._ledger, owner(self._ledger), file.stat().st_size, log_bytes, counted
+        )
         return {
             **as_json(seen),
-            "audiences": [
-                {
-                    **each._asdict(),
-                    "outcomes": dict(each.outcomes),
-                    "freshness": _freshness(fresh.get(each.segment or "")),
-                }
-                for each in activity.audiences
-            ],
-            "funnel": flow,
+            "funnel": counted.funnel,
             "actions": done,
             "paused_at": time_or_null(paused_at and paused_at / 1e6),
             "dead_letters": [each._asdict() for each in activity.refusals],
@@ -152,10 +147,6 @@ class LedgerState:
                 return int(found)
 
             yield version
-
-
-def _freshness(found: Freshness | None) -> dict[str, float] | None:
-    return None if found is None else found._asdict()
 
 
 def check_ledger(path: str) -> None:

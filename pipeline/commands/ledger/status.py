@@ -17,6 +17,7 @@ from pipeline.console.flags import flag
 from pipeline.console.screen import Screen
 from pipeline.ledger.queries.snapshot_reader import read_snapshot
 from pipeline.ledger.store import looked_at, owner
+from pipeline.monitoring.counts import Counts
 from pipeline.monitoring.status_view import StatusData, as_json, page
 from transforms.errors import ConfigurationError
 
@@ -31,7 +32,8 @@ REFRESH_SECONDS = 2.0
 def status_command(ledger: str, json: bool, watch: bool) -> None:
     """Says what has happened and what is waiting.
 
-    What waits by audience and user, each user's budget, when nothing will wait any more, the
+    What became of each audience, what waits by audience and user, each
+    user's budget, when nothing will wait any more, the
     last hour's outcomes and the last errors. It only reads the ledger, whoever works on it.
     """
     with failing_plainly(Screen(stderr=True)):
@@ -53,7 +55,7 @@ def show(ledger: str, connection: sqlite3.Connection, *, json: bool, watch: bool
     """
     console = Screen()
 
-    file = Path(ledger).resolve()
+    file, counts = Path(ledger).resolve(), Counts(ledger)
     log = file.with_name(f"{file.name}-wal")
 
     def look() -> StatusData:
@@ -63,6 +65,7 @@ def show(ledger: str, connection: sqlite3.Connection, *, json: bool, watch: bool
             owner(ledger),
             file.stat().st_size,
             log.stat().st_size if log.exists() else 0,
+            counts.read(),
         )
 
     if json:

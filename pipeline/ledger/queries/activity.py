@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from pipeline.ledger import guard
 from transforms.elements import DELIVERED, OUTCOMES
 
 BUCKETS: Final = 60
@@ -23,6 +24,7 @@ class AudienceActivity(NamedTuple):
       field: that was written.
       outcomes: changes by outcome; 0 where there were none.
       waiting: changes that wait.
+      members: prospects that Outreach was last given as members; 0 for an attribute.
     """
 
     name: str
@@ -30,6 +32,7 @@ class AudienceActivity(NamedTuple):
     field: str
     outcomes: Mapping[str, int]
     waiting: int
+    members: int
 
 
 class Refusals(NamedTuple):
@@ -134,6 +137,13 @@ def _audiences(
             "SELECT segment, field, count(*) FROM waiting GROUP BY 1, 2"
         )
     }
+    members = {
+        (segment, field): count
+        for segment, field, count in connection.execute(
+            "SELECT segment, field, count(*) FROM known"
+            f" WHERE segment NOT NULL AND origin {guard.A_MEMBER} GROUP BY 1, 2"
+        )
+    }
     return [
         AudienceActivity(
             names.get((segment or "", field)) or (segment or "profile attribute"),
@@ -141,6 +151,7 @@ def _audiences(
             field,
             outcomes,
             waiting.get((segment, field), 0),
+            members.get((segment or "", field), 0),
         )
         for (segment, field), outcomes in sorted(
             found.items(), key=lambda each: _in_order(each[0][1])

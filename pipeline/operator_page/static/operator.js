@@ -94,6 +94,7 @@ function draw(state) {
     el("td", {}, el("code", {}, each.field)),
     ...["delivered", "unchanged", "superseded", "rejected"].map((kind) => el("td", { class: "number" }, count.format(each.outcomes[kind] ?? 0))),
     el("td", { class: "number" }, count.format(each.waiting)),
+    el("td", { class: "number" }, each.segment ? count.format(each.members) : "—"),
     el("td", { class: "number" }, each.freshness ? `${lasting(each.freshness.p50)} / ${lasting(each.freshness.p99)}` : "—"))));
   fill($("users"), ...state.users.map(drawUser));
   drawTime(state.over_time);

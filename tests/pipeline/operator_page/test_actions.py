@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.ledger.store import amended
-from pipeline.operator_page import counts
+from pipeline.monitoring import counts
 from pipeline.operator_page.server import operator_page
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
@@ -130,7 +130,7 @@ def test_a_job_that_is_paused_takes_in_and_sends_nothing_until_it_is_resumed(
     with running_sandbox(SandboxOptions(prospects=40)) as sandbox:
         write_destination_with_sources(tmp_path, sandbox.url)
         with started(tmp_path, *words, PAGE_TOKEN=TOKEN) as running:
-            running.wait_for("page at http")
+            running.wait_for("listening at")
             assert post(f"{page}/api/pause", {}, KEY).status == 200
             assert post(url, body([1, 2, 3]), BEARER).status == 200
             wait_for(lambda: get(f"{page}/api/status").json["waiting"]["changes"] == 3, 30)

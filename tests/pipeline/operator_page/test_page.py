@@ -126,7 +126,7 @@ def test_a_run_is_followed_live_and_goes_on_after_a_restart(
     with running_sandbox(SandboxOptions(prospects=40)) as sandbox:
         write_destination_with_sources(tmp_path, sandbox.url)
         with started(tmp_path, *words) as running:
-            running.wait_for("page at http")
+            running.wait_for("listening at")
             chromium.open(f"http://127.0.0.1:{page_port}/")
             wait_for(lambda: chromium.text("#live") == "Live")
             assert post(url, body([1, 2, 3]), BEARER).status == 200
@@ -135,7 +135,7 @@ def test_a_run_is_followed_live_and_goes_on_after_a_restart(
             running.stop()
         wait_for(lambda: chromium.text("#live") != "Live", 30)
         with started(tmp_path, *words) as running:
-            running.wait_for("page at http")
+            running.wait_for("listening at")
             assert post(url, body([4, 99]), BEARER).status == 200
             wait_for(lambda: chromium.text(delivered) == "4", 30)
             wait_for(lambda: "not_found" in chromium.text("#letters"), 30)

@@ -1,4 +1,4 @@
-"""Counts of receipts, for which the page does not wait: a ledger may hold millions."""
+"""Counts of receipts, for which nobody waits twice: a ledger may hold millions."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Counts:
                     return self._count()
                 return self._last
         if time.monotonic() > self._good_until and self._counting.acquire(blocking=False):
-            threading.Thread(target=self._renew, name="page-counts", daemon=True).start()
+            threading.Thread(target=self._renew, name="counts", daemon=True).start()
         return last
 
     def _renew(self) -> None:
