@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pipeline.ledger.queries.activity import Activity, read_activity
 from pipeline.ledger.queries.receipts import Freshness, freshness, funnel
+from pipeline.ledger.queries.sources import Source, read_sources
 from pipeline.ledger.store import looked_at
 from transforms.errors import ActivationError
 
@@ -28,11 +29,13 @@ class Counted(NamedTuple):
       activity: changes by audience, by reason, and over time; without delays.
       funnel: outcomes of the last hour, day and week, by span.
       freshness: of audiences, by segment.
+      sources: of messages, by name.
     """
 
     activity: Activity
     funnel: Mapping[str, Mapping[str, int]]
     freshness: Mapping[str, Freshness]
+    sources: Sequence[Source]
 
 
 class Counts:
@@ -82,6 +85,7 @@ class Counts:
                 read_activity(connection, with_delays=False),
                 funnel(connection, time.time()),
                 freshness(connection),
+                read_sources(connection, time.time()),
             )
         self._last, ended = found, time.monotonic()
         self._took = ended - began

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.ledger import guard
 from pipeline.ledger.directory import drift
 from pipeline.ledger.oversight import actions
+from pipeline.ledger.oversight.alerts import read_past_alerts
 from pipeline.ledger.queries import letters
 from pipeline.ledger.queries.prospect import read_exclusions, read_past
 from pipeline.ledger.queries.receipts import latest
@@ -44,6 +45,7 @@ class LedgerState:
         with looked_at(self._ledger) as connection:
             found = read_snapshot(connection, time.time())
             done, paused_at = actions.noted(connection), actions.paused_at(connection)
+            past = read_past_alerts(connection)
         counted = self._counts.read()
         activity = counted.activity
         log_bytes = log.stat().st_size if log.exists() else 0
@@ -53,6 +55,11 @@ class LedgerState:
         return {
             **as_json(seen),
             "funnel": counted.funnel,
+            "past_alerts": past,
+            "sources": [
+                {**each._asdict(), "last_at": time_or_null(each.last_at / 1e6)}
+                for each in counted.sources
+            ],
             "actions": done,
             "paused_at": time_or_null(paused_at and paused_at / 1e6),
             "dead_letters": [each._asdict() for each in activity.refusals],

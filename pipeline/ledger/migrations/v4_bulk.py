@@ -33,6 +33,16 @@ CREATE TABLE actions (
     detail TEXT NOT NULL
 );
 
+-- Alerts that are over, and that somebody was told of.
+CREATE TABLE past_alerts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    text TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    over_at INTEGER NOT NULL
+);
+
 -- By name: of which kind of object a ledger is, since when sending is paused.
 CREATE TABLE meta (
     name TEXT PRIMARY KEY,

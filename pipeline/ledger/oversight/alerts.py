@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from transforms.times import format_time
+
+_KEPT: Final = 1_000
+"""Alerts that are over and remembered."""
+_SHOWN: Final = 20
 
 
 class Condition(NamedTuple):
@@ -85,6 +91,13 @@ def note_told(connection: sqlite3.Connection, telling: Telling, now: int) -> Non
         )
         return
     connection.execute(
+        "INSERT INTO past_alerts (kind, subject, text, since, over_at) VALUES (?, ?, ?, ?, ?)",
+        (*telling.condition, telling.since, telling.over_at),
+    )
+    connection.execute(
+        "DELETE FROM past_alerts WHERE id <= (SELECT max(id) FROM past_alerts) - ?", (_KEPT,)
+    )
+    connection.execute(
         "DELETE FROM alerts WHERE kind = ? AND subject = ? AND over_at IS NOT NULL",
         telling.condition.key,
     )
@@ -92,6 +105,23 @@ def note_told(connection: sqlite3.Connection, telling: Telling, now: int) -> Non
     connection.execute(
         "UPDATE alerts SET told_at = NULL WHERE kind = ? AND subject = ?", telling.condition.key
     )
+
+
+def read_past_alerts(connection: sqlite3.Connection) -> list[dict[str, str]]:
+    """The latest alerts that are over, newest first."""
+    return [
+        {
+            "kind": kind,
+            "subject": subject,
+            "text": text,
+            "since": format_time(since),
+            "over_at": format_time(over_at),
+        }
+        for kind, subject, text, since, over_at in connection.execute(
+            "SELECT kind, subject, text, since, over_at FROM past_alerts ORDER BY id DESC LIMIT ?",
+            (_SHOWN,),
+        )
+    ]
 
 
 def drop_untold(connection: sqlite3.Connection, keys: Iterable[tuple[str, str]]) -> None:

@@ -88,6 +88,8 @@ function draw(state) {
   drawOrg(state);
   drawBatches(state.batches);
   drawActions(state);
+  drawSources(state.sources);
+  drawPast(state.past_alerts);
   drawHeld(state.held.filter((each) => each.released_at == null));
   fill($("audience-rows"), ...state.audiences.map((each) => el("tr", {},
     el("td", {}, each.name, el("small", {}, each.segment ?? "")),
@@ -153,6 +155,19 @@ function drawBatches(batches) {
     el("td", { class: "number" }, count.format(each.prospects)),
     el("td", { class: "number" }, count.format(each.kept)),
     el("td", {}, each.note ?? ""))));
+}
+
+function drawSources(sources) {
+  $("sources").hidden = !sources.length;
+  fill($("source-rows"), ...sources.map((each) => el("tr", {},
+    el("td", {}, each.name),
+    el("td", {}, when(each.last_at)),
+    ...[each.last_hour, each.last_day, each.waiting].map((n) => el("td", { class: "number" }, count.format(n))))));
+}
+
+function drawPast(alerts) {
+  $("past").hidden = !alerts.length;
+  fill($("past-alerts"), ...alerts.map((each) => el("li", {}, `${when(each.since)} to ${when(each.over_at)}: ${each.text}`)));
 }
 
 function drawActions({ actions, paused_at: paused }) {

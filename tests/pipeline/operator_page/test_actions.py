@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ledger.store import amended
+from pipeline.ledger.oversight.alerts import (
+    Condition,
+    note_found,
+    note_over,
+    note_told,
+    to_tell,
+)
+from pipeline.ledger.store import amended, transaction
 from pipeline.monitoring import counts
 from pipeline.operator_page.server import operator_page
 from pipeline.sandbox.options import SandboxOptions
@@ -87,6 +94,35 @@ def test_counts_that_take_long_are_renewed_while_the_last_are_given(
         connection.execute("DELETE FROM waiting")
     assert received() == 22, "it waited for the counting"
     wait_for(lambda: received() == 20, 30)
+
+
+def test_sources_say_when_their_last_message_came(page: str, ledger: str) -> None:
+    now = round(time.time() * 1e6)
+    rows = [("aep", "1", now), ("aep", "2", now - 7_200_000_000), ("segment", "1", now)]
+    with amended(ledger) as connection:
+        connection.executemany(
+            "INSERT INTO inbox (source, message_id, published, lane, body, received_at)"
+            " VALUES (?, ?, 0, 0, NULL, ?)",
+            rows,
+        )
+
+    def seen() -> list[tuple[str, int, int]]:
+        sources = get(f"{page}/api/status").json["sources"]
+        return [(each["name"], each["last_hour"], each["last_day"]) for each in sources]
+
+    wait_for(lambda: seen() == [("aep", 1, 2), ("segment", 1, 1)], 30)
+
+
+def test_an_alert_that_is_over_is_still_shown(page: str, ledger: str) -> None:
+    found = Condition("late", "ops", "changes are late")
+    with amended(ledger) as connection, transaction(connection):
+        note_found(connection, [found], 1_000_000)
+        note_over(connection, [found.key], 2_000_000)
+        for telling in to_tell(connection):
+            note_told(connection, telling, 3_000_000)
+    (past,) = get(f"{page}/api/status").json["past_alerts"]
+    assert past["text"] == "changes are late"
+    assert past["over_at"] == "1970-01-01T00:00:02Z"
 
 
 def test_receipts_are_looked_through_by_prospect_audience_and_outcome(page: str) -> None:
