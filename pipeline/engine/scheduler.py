@@ -155,13 +155,14 @@ class Scheduler:
         given: dict[UserSchedule, queue.Turns] = {}
         for schedule in self._schedules:
             # What is not sent costs nothing, and nothing of it has to wait.
+            least = self._least(schedule, now)
             affordable = (
                 self._most
                 if self._config.dry_run
-                else min(self._most, schedule.affordable(now, self._least(schedule, now)))
+                else min(self._most, schedule.affordable(now, least))
             )
             if affordable and self._pool.held_until(schedule.name) <= now:
-                spare = schedule.spare(now, self._config.live_share)
+                spare = schedule.spare(now, self._config.live_share, least)
                 turns = queue.next_turns(
                     self._ledger,
                     schedule.name,
@@ -218,9 +219,10 @@ class Scheduler:
 
     def _ready_at(self, schedule: UserSchedule, lane: int, now: float) -> float:
         """When a user can send what is due in a lane."""
-        ready = schedule.next_at(now, self._least(schedule, now))
+        least = self._least(schedule, now)
+        ready = schedule.next_at(now, least)
         if lane == BACKFILL:
-            ready = max(ready, schedule.next_backfill_at(now, self._config.live_share))
+            ready = max(ready, schedule.next_backfill_at(now, self._config.live_share, least))
         return max(ready, self._pool.held_until(schedule.name))
 
     def standings(self) -> list[UserProgress]:

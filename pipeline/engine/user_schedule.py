@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sqlite3
+from collections import deque
 from collections.abc import Callable
 
 from pipeline.ledger import users
@@ -95,6 +96,8 @@ class UserSchedule:
         self._rests_until = -math.inf
         self._barren = 0
         self._owed = 0.0
+        self._window = float(access.budget.per_seconds)
+        self._live_sent: deque[tuple[float, int]] = deque()
 
     @property
     def name(self) -> str:
@@ -106,16 +109,31 @@ class UserSchedule:
         """Prospects of the backfill that are to go in the next turn even if live ones wait."""
         return int(self._owed)
 
-    def spare(self, now: float, live_share: float) -> int:
-        """How many requests a backfill may make now, which leaves its share to what is live."""
-        left = math.ceil(live_share * self._budget.allowance)
+    def spare(self, now: float, live_share: float, least: int = 1) -> int:
+        """How many prospects of a backfill may be sent now; its share is left to what is live.
+
+        What live changes have spent of their share within the window need not be left any more:
+        else a backfill would starve where they spend all that there is.
+
+        Args:
+          now: seconds since the epoch.
+          live_share: part of the budget that is left.
+          least: 0 is returned where it is less than that, unless it never can be as many.
+        """
+        while self._live_sent and self._live_sent[0][0] <= now - self._window:
+            self._live_sent.popleft()
+        share = math.ceil(live_share * self._budget.allowance)
+        left = max(0, share - sum(count for _, count in self._live_sent))
         spare = max(0, self._budget.available(now) - left)
+        if spare < least <= self._budget.allowance - share:
+            return 0
         # So many are read before they are written, which costs requests too.
         return spare - -(-spare // MOST_IDS) if spare >= READ_LEAST else spare
 
-    def next_backfill_at(self, now: float, live_share: float) -> float:
+    def next_backfill_at(self, now: float, live_share: float, least: int = 1) -> float:
         """When a backfill can go on: it is looked again where its part is spent."""
-        return now if self.spare(now, live_share) else now + BACKFILL_LOOK_SECONDS
+        look = min(BACKFILL_LOOK_SECONDS, self._window / 100)
+        return now if self.spare(now, live_share, least) else now + look
 
     def has_live_work(self, now: int) -> bool:
         """Whether anything live is due that can be sent; `now` in microseconds."""
@@ -182,6 +200,8 @@ class UserSchedule:
           barren: nothing came of it, and it could begin again just so.
         """
         self.problem = problem
+        if live := len(turns.patches) - turns.backfill:
+            self._live_sent.append((now, live))
         if self.owed and not turns.backfill:
             self._owed = 0.0  # None waits.
         else:

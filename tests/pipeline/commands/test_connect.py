@@ -26,7 +26,6 @@ from pipeline.commands.validate import validate_command
 from pipeline.destination.file import load_destination
 from pipeline.oauth_flow.flow import Connection, connect
 from pipeline.oauth_flow.request import AuthorizationRequest
-from pipeline.preflight.api_probe import WRITE
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
 from tests.support.browser import browser
@@ -608,7 +607,9 @@ def test_each_flag_and_each_sentence_of_the_page_is_the_programs() -> None:
     table = page.partition("\n## When it does not work\n")[2]
     said = re.findall(r"^\| (?!it says|-)([^|]+) \|", table, re.MULTILINE)
     assert len(said) == 9
-    assert [each for each in said if each.replace(WRITE, "{WRITE}") not in sources] == []
+    assert [
+        each for each in said if each.replace("prospects.write", "{self._write}") not in sources
+    ] == []
 
 
 def test_the_example_of_the_page_can_be_connected(tmp_path: Path) -> None:

@@ -25,19 +25,18 @@ from tests.support.sandbox_client import Clock
 pytestmark = pytest.mark.real
 
 HOUR = 3_600.0
-BUDGET = {"requests": 200, "per_seconds": HOUR, "reserve": 0}
 _numbers = iter(range(1, 10**6))
 
 
 @contextmanager
 def job(
-    folder: Path, sandbox: Sandbox, clock: Clock, **delivery: object
+    folder: Path, sandbox: Sandbox, clock: Clock, requests: int = 200, **delivery: object
 ) -> Iterator[tuple[Scheduler, sqlite3.Connection]]:
     write_destination(
         folder,
         sandbox.url,
         {"a": 4},
-        budget=BUDGET,
+        budget={"requests": requests, "per_seconds": HOUR, "reserve": 0},
         delivery={"hold_seconds": 5, **delivery},
         directory={"refresh_minutes": 0},
         reconcile={"every_hours": 0},
@@ -151,4 +150,25 @@ def test_a_backfill_goes_on_as_its_part_comes_free_and_ends(
             clock.now = max(clock.now + 60, at)
             turn(scheduler)
         assert writes(sandbox)["back"] == 500
+        assert sandbox.violations() == []
+
+
+def test_a_backfill_gets_one_in_ten_where_live_changes_take_all_there_is(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OUTREACH_TOKEN", "t")
+    options = SandboxOptions(prospects=2_000, limit=20, hour=HOUR, window="sliding")
+    with (
+        running_sandbox(options, clock) as sandbox,
+        job(tmp_path, sandbox, clock, 20) as (scheduler, ledger),
+    ):
+        arrive(ledger, clock, range(1, 300), BACKFILL)
+        arrive(ledger, clock, range(1_001, 1_900), LIVE)
+        scheduler.take_in_messages()
+        for _ in range(2_000):
+            clock.now += HOUR / 200
+            scheduler.deliver()
+        found = writes(sandbox)
+        assert found["live"] > 150
+        assert 0.08 <= found["back"] / found["live"] <= 0.12
         assert sandbox.violations() == []
