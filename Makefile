@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	command -v $$p >/dev/null && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null \
 	&& { command -v $$p; break; }; done)
 
-.PHONY: help demo test quick lint type format bench clean
+.PHONY: help demo test quick lint type format picture bench clean
 
 help: ## Say what there is
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -33,6 +33,9 @@ format: .venv/tested ## Put the style right
 
 type: .venv/tested ## Check types
 	@$(BIN)/mypy
+
+picture: .venv/tested ## Make the README's picture of the operator's page, with Chromium
+	@$(BIN)/python -m tests.support.picture
 
 bench: .venv/tested ## Measure, as ratios within one run; writes benchmarks/results.md
 	@$(BIN)/python -m benchmarks

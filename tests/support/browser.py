@@ -99,9 +99,9 @@ class Browser:
         log = self._send("POST", "/se/log", {"type": "browser"})
         return [entry["message"] for entry in log]
 
-    def picture(self, path: Path) -> None:
-        """Saves the whole page, not only the window."""
-        tall = self.run("return document.documentElement.scrollHeight")
+    def picture(self, path: Path, height: int | None = None) -> None:
+        """Saves the page from its top down to a height; without one, to its end."""
+        tall = height or self.run("return document.documentElement.scrollHeight")
         wide = self.run("return window.innerWidth")
         self.devtools(
             "Emulation.setDeviceMetricsOverride",
