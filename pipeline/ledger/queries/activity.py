@@ -13,6 +13,7 @@ from transforms.elements import DELIVERED, OUTCOMES
 
 BUCKETS: Final = 60
 """Spans into which the time of a report is divided."""
+_LAST: Final = 1_000
 
 
 class AudienceActivity(NamedTuple):
@@ -159,10 +160,10 @@ def _audiences(
     ]
 
 
-def _in_order(field: str) -> tuple[str, int]:
-    """Audiences' fields by their numbers, among the others by name."""
+def _in_order(field: str) -> tuple[int, str]:
+    """Audiences' fields by their numbers, then the others by name."""
     number = field.removeprefix("custom")
-    return ("custom", int(number)) if number.isdecimal() else (field, 0)
+    return (int(number), "") if number.isdecimal() else (_LAST, field)
 
 
 def read_refusals(connection: sqlite3.Connection, after: int = 0) -> list[Refusals]:
