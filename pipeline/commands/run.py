@@ -208,7 +208,11 @@ def run_command(
         elif summary is not None:
             console.print(f"{summary} is not written: the job goes on without this process")
     drained = runner is not None and finished is not None and bool(finished.reasons)
-    _end(DEAD_LETTERS if drained else DONE, others, at_once=input_subscription is not None)
+    _end(
+        DEAD_LETTERS if drained else DONE,
+        others,
+        at_once=runner is None and input_subscription is not None,
+    )
 
 
 def _end(status: int, others: Collection[threading.Thread], *, at_once: bool) -> NoReturn:
