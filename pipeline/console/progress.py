@@ -57,10 +57,7 @@ class Board:
             self.beyond = beyond
 
     def drain(self) -> None:
-        """Asks the senders to finish what is in flight and to leave the rest.
-
-        Without the lock: a signal's handler asks, and may have interrupted whoever holds it.
-        """
+        """Asks the senders to finish what is in flight and to leave the rest."""
         self._drain = True
 
     @property

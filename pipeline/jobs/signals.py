@@ -23,11 +23,7 @@ SAME_SECONDS = 1.0
 
 
 class StopSignal:
-    """Wakes a thread that waits for work, and tells it to stop.
-
-    A signal handler may call any method. A handler interrupts anything, these methods too, so
-    the only lock is that of the queue, which is made for that.
-    """
+    """Wakes a thread that waits for work, and tells it to stop; any thread may call any method."""
 
     def __init__(self) -> None:
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -68,18 +64,38 @@ class StopSignal:
 def on_signals(act: Callable[[str], None]) -> Iterator[None]:
     """While the block lasts, SIGINT and SIGTERM call `act` with the signal's name.
 
-    The call may interrupt anything that the main thread does, printing too.
+    It is called on a thread of its own. Python runs a handler between two instructions of the main
+    thread: a signal that comes just before that thread begins to wait does not end the wait, and
+    its handler runs when the wait is over. What is written to the wakeup descriptor is written
+    when the signal comes (https://docs.python.org/3/library/signal.html#signal.set_wakeup_fd).
+
+    Must be entered on the main thread.
     """
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
 
-    def heed(number: int, _frame: FrameType | None) -> None:
-        act(signal.Signals(number).name)
+    def heed() -> None:
+        while number := os.read(readable, 1):
+            if number[0] in before:
+                act(signal.Signals(number[0]).name)
 
-    before = {number: signal.signal(number, heed) for number in (signal.SIGINT, signal.SIGTERM)}
+    wakeup = signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    before = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGTERM)}
+    heeding = threading.Thread(target=heed, name="signals", daemon=True)
+    heeding.start()
     try:
         yield
     finally:
         for number, action in before.items():
             signal.signal(number, action)
+        signal.set_wakeup_fd(wakeup)
+        os.close(writable)
+        heeding.join()
+        os.close(readable)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """Keeps the system from ending the process: `on_signals` acts by the wakeup descriptor."""
 
 
 @contextmanager
@@ -111,7 +127,6 @@ def stopping(board: progress.Board, stop_signal: StopSignal, console: Console) -
 
     A later signal ends the process at once, which loses nothing that is in the ledger.
     """
-    received: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def stop(name: str) -> None:
         if stop_signal.stopped:
@@ -121,21 +136,10 @@ def stopping(board: progress.Board, stop_signal: StopSignal, console: Console) -
             return
         board.drain()
         stop_signal.stop()
-        # Printed by another thread: this handler may have interrupted one that is printing.
-        received.put(name)
+        console.print(
+            f"{name}: finishing the requests in flight; the rest waits in the ledger."
+            " Once more ends at once."
+        )
 
-    def report() -> None:
-        while name := received.get():
-            console.print(
-                f"{name}: finishing the requests in flight; the rest waits in the ledger."
-                " Once more ends at once."
-            )
-
-    reporter = threading.Thread(target=report, name="stopping", daemon=True)
-    reporter.start()
-    try:
-        with on_signals(stop):
-            yield
-    finally:
-        received.put("")
-        reporter.join()
+    with on_signals(stop):
+        yield
