@@ -14,7 +14,7 @@ from typing import Any
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
-from pipeline.io.streaming_pull import close_client, end_pull, open_pull
+from pipeline.io.streaming_pull import all_of, close_client, end_pull, open_pull, return_messages
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, receive
 from pipeline.ledger.store import connect
 from pipeline.monitoring.connectivity import Connectivity
@@ -62,7 +62,7 @@ class Subscription:
         self._name = name
         self._ledger = ledger
         self._arrived = arrived
-        self._pulled: queue.Queue[Any] = queue.Queue()
+        self._pulled: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._client: pubsub_v1.SubscriberClient | None = None
         self._pull: Future[Any] | None = None
@@ -126,6 +126,7 @@ class Subscription:
             logging.ERROR
         )  # It warns of ends that take longer.
         end_pull(self._pull, CLOSE_SECONDS)
+        return_messages(self._name, [*self._only_seen, *all_of(self._pulled)])
         close_client(self._client, CLOSE_SECONDS)
 
     def _write(self) -> None:
@@ -140,10 +141,6 @@ class Subscription:
             self._arrived()
         finally:
             connection.close()
-            while not self._pulled.empty():
-                self._pulled.get().nack()
-            for each in self._only_seen:
-                each.nack()
 
     def _next_some(self) -> list[Any]:
         some: list[Any] = []

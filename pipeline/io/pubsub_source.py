@@ -186,12 +186,11 @@ class PullingReader(UnboundedReader):
 
     def close(self) -> None:
         """Gives back what no mark is to acknowledge."""
-        for message in self._handed:
-            message.nack()
-        self._handed = []
         if self._pull is not None:
+            self._pull.give_back(self._handed)
             PULLS.take_back(self._pull)
             self._pull = None
+        self._handed = []
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, Final
 
+from google.api_core.exceptions import GoogleAPICallError
 from google.cloud import pubsub_v1
 
 from transforms.errors import ActivationError
@@ -20,6 +21,8 @@ LEASE_SECONDS: Final = 60
 """For how long at a time messages are ours; those of a process that died come again after it."""
 LEASE_MOST_SECONDS: Final = 600.0
 """After so long a message comes again whose bundle failed, or was never committed."""
+MESSAGES_A_REQUEST: Final = 1_000
+"""What a request about messages may name; Pub/Sub refuses one of more than 512 KiB."""
 CLOSE_SECONDS: Final = 2.0
 """How long the client may take to end; what it still holds then is delivered again."""
 
@@ -63,6 +66,39 @@ def close_client(client: pubsub_v1.SubscriberClient, seconds: float) -> None:
     closing = threading.Thread(target=client.close, name="closing", daemon=True)
     closing.start()
     closing.join(seconds)
+
+
+def all_of(pulled: queue.SimpleQueue[Any]) -> list[Any]:
+    """Empties a queue without waiting, and returns what was in it."""
+    found = []
+    with suppress(queue.Empty):
+        while True:
+            found.append(pulled.get_nowait())
+    return found
+
+
+def return_messages(subscription: str, messages: Sequence[Any]) -> None:
+    """Returns messages of a pull that has ended, so that Pub/Sub delivers them again at once.
+
+    Where Pub/Sub cannot be reached they come again when their lease ends.
+
+    Args:
+      subscription: ``projects/P/subscriptions/S``.
+      messages: as the pull gave them.
+    """
+    if not messages:
+        return
+    client = pubsub_v1.SubscriberClient()
+    with suppress(GoogleAPICallError):
+        for start in range(0, len(messages), MESSAGES_A_REQUEST):
+            client.modify_ack_deadline(
+                subscription=subscription,
+                ack_ids=[each.ack_id for each in messages[start : start + MESSAGES_A_REQUEST]],
+                ack_deadline_seconds=0,
+                timeout=CLOSE_SECONDS,
+                retry=None,
+            )
+    close_client(client, CLOSE_SECONDS)
 
 
 class StreamingPull:
@@ -119,12 +155,22 @@ class StreamingPull:
                     subscription=self.subscription, ack_ids=[each.ack_id for each in messages]
                 )
 
+    def give_back(self, messages: Sequence[Any]) -> None:
+        """Returns messages to Pub/Sub, also after `close`."""
+        if self._pull.done():
+            return_messages(self.subscription, messages)
+        else:
+            for message in messages:
+                message.nack()
+
     def close(self) -> None:
-        """Ends the pull, and returns to Pub/Sub the messages that no reader has."""
-        while not self._pulled.empty():
-            self._pulled.get_nowait().nack()
+        """Ends the pull, and then returns to Pub/Sub the messages that no reader has.
+
+        In this order, since messages go on coming until it has ended.
+        """
         end_pull(self._pull, CLOSE_SECONDS)
-        self._client.close()
+        return_messages(self.subscription, all_of(self._pulled))
+        close_client(self._client, CLOSE_SECONDS)
 
 
 class StreamingPulls:
