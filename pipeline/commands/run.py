@@ -208,14 +208,10 @@ def run_command(
         elif summary is not None:
             console.print(f"{summary} is not written: the job goes on without this process")
     drained = runner is not None and finished is not None and bool(finished.reasons)
-    _end(
-        DEAD_LETTERS if drained else DONE,
-        others,
-        at_once=runner is None and input_subscription is not None,
-    )
+    _end(DEAD_LETTERS if drained else DONE, others)
 
 
-def _end(status: int, others: Collection[threading.Thread], *, at_once: bool) -> NoReturn:
+def _end(status: int, others: Collection[threading.Thread]) -> NoReturn:
     """Ends the process, at once where threads would keep it: all is written by now.
 
     Where Pub/Sub has just gone away, its client leaves threads that wait for a next try, for ten
@@ -224,13 +220,12 @@ def _end(status: int, others: Collection[threading.Thread], *, at_once: bool) ->
     Args:
       status: to end with.
       others: threads that were there before.
-      at_once: there was a client of Pub/Sub, whose library may wait as Python ends, too.
     """
     ends = time.monotonic() + THREADS_SECONDS
     ours = [one for one in threading.enumerate() if not one.daemon and one not in others]
     for one in ours:
         one.join(max(0.0, ends - time.monotonic()))
-    if at_once or any(one.is_alive() for one in ours):
+    if any(one.is_alive() for one in ours):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)

@@ -88,7 +88,6 @@ def publish_posted(
             names = ", ".join(source.name for source in destination.sources)
             said = f"listening at {url}/changes/ for {names}; publishing to {topic}; Ctrl-C stops"
             console.print(escape(said))
-            while not stopped.wait(1.0):
-                pass
+            stopped.wait()
     finally:
         keeper.close()
