@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from benchmarks.scale.policies import EACH, LANES, OURS, SMOOTHED
+from benchmarks.scale.policies import AT_ONCE, EACH, LANES, OURS, SMOOTHED
 from benchmarks.scale.traffic import Arrival, both, burst, stream
 from benchmarks.scale.virtual import Outreach, Run
 from transforms.budget.terms import BudgetTerms
@@ -20,6 +20,8 @@ SHARDS = (100, 1_000, 10_000, 100_000)
 """Prospects of one user that are simulated one by one."""
 WORKERS = 2
 POLICIES = (OURS, EACH, SMOOTHED)
+STREAMING = (AT_ONCE, LANES)
+"""What is simulated besides, of the most prospects alone."""
 TERMS = BudgetTerms()
 OUTREACH = Outreach()
 
@@ -67,7 +69,7 @@ def simulate(cell: Cell) -> Figures:
     """
     gc.collect()
     gc.disable()  # It would walk over a million small tuples, again and again.
-    policy = {each.name: each for each in (*POLICIES, LANES)}[cell.policy]
+    policy = {each.name: each for each in (*POLICIES, *STREAMING)}[cell.policy]
     arrivals = TRAFFIC[cell.traffic](cell.prospects)
     ran = Run(policy, TERMS, OUTREACH, SEED).deliver(arrivals)
     return Figures(
@@ -87,7 +89,7 @@ def all_cells() -> list[Cell]:
         for prospects in shards
         for policy in POLICIES
     ]
-    found += [Cell(traffic, SHARDS[-1], LANES.name) for traffic in TRAFFIC]
+    found += [Cell(traffic, SHARDS[-1], policy.name) for traffic in TRAFFIC for policy in STREAMING]
     return sorted(found, key=_work, reverse=True)
 
 

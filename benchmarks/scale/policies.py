@@ -1,7 +1,7 @@
 """What is compared: how changes wait, and how requests are let go.
 
-Ours is the job's own code: `hold.release`, `SendQueue` and `Budget`. The others differ from it in
-one thing each.
+Ours is the job's own code: `coalesce_stateful.release`, `SendQueue`, `Budget` and `EvenPace`. The
+others differ from it in one thing each.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from transforms.budget.budget import Budget
+from transforms.budget.even_pace import EvenPace
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, Patch
@@ -23,6 +24,9 @@ class Limiter(Protocol):
 
     answers: int
 
+    def note(self, came: int, waiting: int, now: float) -> None:
+        """As of `EvenPace`."""
+
     def take(self, wanted: int, now: float) -> tuple[int, float]:
         """As of `Budget`."""
 
@@ -33,6 +37,34 @@ class Limiter(Protocol):
         """As of `Budget`."""
 
 
+class AtOnce(Budget):
+    """Lets requests go as early as their window allows."""
+
+    def note(self, came: int, waiting: int, now: float) -> None:
+        """Makes no difference."""
+
+
+class Paced(Budget):
+    """As `AtOnce`, and evenly as soon as more keeps coming than a window takes."""
+
+    def __init__(self, terms: BudgetTerms) -> None:
+        super().__init__(terms)
+        self._pace = EvenPace(self)
+
+    def note(self, came: int, waiting: int, now: float) -> None:
+        """As of `EvenPace`."""
+        self._pace.note(came, waiting, now)
+
+    def take(self, wanted: int, now: float) -> tuple[int, float]:
+        """As of `Budget`."""
+        allowed = self._pace.allowed(now)
+        if not allowed and self.available(now):
+            return 0, max(0.0, self._pace.next_at(now) - now)
+        granted, wait_seconds = super().take(min(wanted, max(1, allowed)), now)
+        self._pace.spent(granted, now)
+        return granted, wait_seconds
+
+
 class Smoothed:
     """Lets requests go evenly: what a window allows, spread over the window."""
 
@@ -40,6 +72,9 @@ class Smoothed:
         self.answers = 0
         self._interval = terms.per_seconds / terms.allowance * (1 + 1e-9)  # sums are rounded
         self._next_at = 0.0
+
+    def note(self, came: int, waiting: int, now: float) -> None:
+        """Makes no difference."""
 
     def take(self, wanted: int, now: float) -> tuple[int, float]:
         """As of `Budget`; never more than one."""
@@ -117,7 +152,8 @@ class Policy:
     lanes: int = 1
 
 
-OURS = Policy("ours", SendQueue, Budget)
-LANES = Policy("ours, 16 lanes", SendQueue, Budget, lanes=16)
-EACH = Policy("a PATCH a change", InOrder, Budget, hold_seconds=None)
+OURS = Policy("ours", SendQueue, Paced)
+AT_ONCE = Policy("ours, at once", SendQueue, AtOnce)
+LANES = Policy("ours, at once, 16 lanes", SendQueue, AtOnce, lanes=16)
+EACH = Policy("a PATCH a change", InOrder, AtOnce, hold_seconds=None)
 SMOOTHED = Policy("ours, smoothed", SendQueue, Smoothed)

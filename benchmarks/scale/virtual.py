@@ -203,7 +203,9 @@ class Run:
     def _queue(self, prospect: int, changes: list[Change], now: float) -> None:
         self._freshness.due(changes)
         lane = self._lanes[lane_of(prospect, self._policy.lanes)]
+        before = lane.waiting.ready
         lane.waiting.add(Patch(prospect, "ops", changes))
+        lane.limiter.note(lane.waiting.ready - before, lane.waiting.ready, now)
         self._send(lane, now)
 
     def _send(self, lane: Lane, now: float) -> None:

@@ -157,9 +157,7 @@ class Scheduler:
             # What is not sent costs nothing, and nothing of it has to wait.
             least = self._least(schedule, now)
             affordable = (
-                self._most
-                if self._config.dry_run
-                else min(self._most, schedule.affordable(now, least))
+                self._most if self._config.dry_run else min(self._most, schedule.turn(now, least))
             )
             if affordable and self._pool.held_until(schedule.name) <= now:
                 spare = schedule.spare(now, self._config.live_share, least)
@@ -220,7 +218,7 @@ class Scheduler:
     def _ready_at(self, schedule: UserSchedule, lane: int, now: float) -> float:
         """When a user can send what is due in a lane."""
         least = self._least(schedule, now)
-        ready = schedule.next_at(now, least)
+        ready = schedule.next_turn_at(now, least)
         if lane == BACKFILL:
             ready = max(ready, schedule.next_backfill_at(now, self._config.live_share, least))
         return max(ready, self._pool.held_until(schedule.name))
@@ -229,7 +227,7 @@ class Scheduler:
         """What each user with something to send waits for, for people."""
         now = self._config.clock()
         give_up = self._config.delivery.give_up_seconds
-        ready = {each: each.next_at(now, self._least(each, now)) for each in self._schedules}
+        ready = {each: each.next_turn_at(now, self._least(each, now)) for each in self._schedules}
         return standings(self._ledger, self._pool, ready, give_up, now)
 
     def _least(self, schedule: UserSchedule, now: float) -> int:

@@ -9,11 +9,13 @@ from collections import deque
 from collections.abc import Callable
 
 from pipeline.ledger import users
-from pipeline.ledger.inbox import BACKFILL_SHARE
-from pipeline.ledger.queue import Turns, is_backlog, is_live_due
+from pipeline.ledger.inbox import BACKFILL_SHARE, LIVE
+from pipeline.ledger.queue import Turns, count_due, is_backlog, is_live_due
 from pipeline.ledger.store import transaction
 from transforms.budget.budget import Budget
+from transforms.budget.even_pace import EvenPace
 from transforms.budget.grant import Grant
+from transforms.clock import micros
 from transforms.outreach.backoff import PAUSED_SECONDS
 from transforms.outreach.client import MOST_IDS
 from transforms.outreach.delivery import UserProgress
@@ -98,6 +100,8 @@ class UserSchedule:
         self._owed = 0.0
         self._window = float(access.budget.per_seconds)
         self._live_sent: deque[tuple[float, int]] = deque()
+        self._pace = EvenPace(self._budget)
+        self._live_left = 0
 
     @property
     def name(self) -> str:
@@ -150,8 +154,21 @@ class UserSchedule:
         available = self._budget.available(now)
         return available if available >= self._enough(least) else 0
 
+    def turn(self, now: float, least: int = 1) -> int:
+        """How many prospects may be sent now: as `affordable`, and evenly where that is due."""
+        live = count_due(self._ledger, self.name, LIVE, micros(now), self._budget.allowance)
+        self._pace.note(max(0, live - self._live_left), live, now)
+        self._live_left = live
+        affordable = self.affordable(now, least)
+        allowed = min(affordable, self._pace.allowed(now, self._enough(least)))
+        return allowed if allowed >= self._enough(least) else 0
+
+    def next_turn_at(self, now: float, least: int = 1) -> float:
+        """When the next `turn` is."""
+        return max(self.next_at(now, least), self._pace.next_at(now, self._enough(least)))
+
     def next_at(self, now: float, least: int = 1) -> float:
-        """When a turn of so many requests can be afforded again."""
+        """When so many requests can be afforded again."""
         ready = self._budget.next_at(now)
         if ready <= now and self._budget.available(now) < self._enough(least):
             ready = now + REST_SECONDS  # More than the next request is waited for: look again.
@@ -202,6 +219,8 @@ class UserSchedule:
         self.problem = problem
         if live := len(turns.patches) - turns.backfill:
             self._live_sent.append((now, live))
+            self._live_left = max(0, self._live_left - live)
+        self._pace.spent(len(turns.patches), now)
         if self.owed and not turns.backfill:
             self._owed = 0.0  # None waits.
         else:

@@ -103,14 +103,19 @@ def is_live_due(connection: sqlite3.Connection, user: str, now: int) -> bool:
 def is_backlog(connection: sqlite3.Connection, user: str, now: int, least: int) -> bool:
     """Whether at least so many prospects are due in the first lane where any is."""
     for lane in (LIVE, BACKFILL):
-        (due,) = connection.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM queue WHERE user = ? AND lane = ? AND due_at <= ?"
-            " LIMIT ?)",
-            (user, lane, now, least),
-        ).fetchone()
-        if due:
-            return bool(due >= least)
+        if due := count_due(connection, user, lane, now, least):
+            return due >= least
     return False
+
+
+def count_due(connection: sqlite3.Connection, user: str, lane: int, now: int, most: int) -> int:
+    """How many prospects of a user are due in a lane; counts no further than `most`."""
+    (due,) = connection.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM queue WHERE user = ? AND lane = ? AND due_at <= ?"
+        " LIMIT ?)",
+        (user, lane, now, most),
+    ).fetchone()
+    return int(due)
 
 
 def resume(

@@ -191,6 +191,14 @@ class Budget:
         """When at least one would be granted, unless an answer changes that."""
         return self._next_at(self._advance(now))
 
+    def even_rate(self, now: float) -> float:
+        """Requests a second that can be kept up from now on without ever having to wait.
+
+        What others spend is not foreseen.
+        """
+        now = self._advance(now)
+        return self._window.even_rate(self._available(now), now)
+
     def needs_probe(self, now: float) -> bool:
         """Whether the next request is to go alone, and nothing beside it until it is answered.
 

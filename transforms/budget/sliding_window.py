@@ -70,6 +70,21 @@ class SlidingWindow:
             at = youngest + self.per_seconds
         return at if count < 1 else inf
 
+    def even_rate(self, free: int, now: float) -> float:
+        """The highest rate, a second, at which what is free lasts until more leaves; for a window.
+
+        Args:
+          free: what may be spent now.
+          now: as of the last `advance`.
+        """
+        lowest = inf
+        for youngest, spends in self._buckets:
+            after = youngest + self.per_seconds - now
+            if after > 0:
+                lowest = min(lowest, free / after)
+            free += spends
+        return min(lowest, free / self.per_seconds)
+
     def dump(self) -> bytes:
         """All that `load` needs: 8 bytes, and 12 a bucket."""
         return _HEAD.pack(self._opened) + b"".join(
