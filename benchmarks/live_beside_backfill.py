@@ -48,7 +48,7 @@ class Clock:
 
 
 def live(folder: Path) -> list[Result]:
-    """100,000 prospects to fill in, and live changes of others at any time of an hour and a quarter."""
+    """100,000 prospects to fill in, and live changes of others at any time meanwhile."""
     os.environ["OUTREACH_TOKEN"] = "bench"  # noqa: S105 - the sandbox takes any
     clock = Clock()
     options = SandboxOptions(

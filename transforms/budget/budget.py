@@ -179,10 +179,7 @@ class Budget:
         return self._available(self._advance(now))
 
     def withheld(self, now: float) -> int:
-        """Of the requests that our own spends leave, those that the server does not allow.
-
-        Others spent them, or it answered 429.
-        """
+        """Of the requests that our own spends leave, those that others spent or a 429 forbids."""
         now = self._advance(now)
         own = self._allowance - self._window.spent - self._in_flight
         return max(0, own) - self._available(now)
@@ -192,12 +189,8 @@ class Budget:
         return self._next_at(self._advance(now))
 
     def even_rate(self, now: float) -> float:
-        """Requests a second that can be kept up from now on without ever having to wait.
-
-        What others spend is not foreseen.
-        """
-        now = self._advance(now)
-        return self._window.even_rate(self._available(now), now)
+        """Requests a second that can be kept up from now on, if nobody else spends any."""
+        return self._window.even_rate(self.available(now), now)
 
     def needs_probe(self, now: float) -> bool:
         """Whether the next request is to go alone, and nothing beside it until it is answered.

@@ -24,7 +24,8 @@ from transforms.outreach.delivery import Delivery, UserProgress
 from transforms.outreach.outcomes import Outcomes
 from transforms.outreach.proof import classify_read, classify_write, is_elsewhere
 from transforms.outreach.read_before_write import ReadBeforeWrite, read_values
-from transforms.outreach.responses import Classification, Fate, read_limits, without
+from transforms.outreach.requests.exchange import LATER, Exchange, Judge
+from transforms.outreach.responses import Classification, Fate
 from transforms.outreach.send_queue import SendQueue, Work
 
 _log = logging.getLogger(__name__)
@@ -77,7 +78,8 @@ class Sender:
         self._abandoned = False
         self._waits_for = ""
         self._resumes_at: float | None = None
-        self._requests, self._throttled, self._throttled_seconds = 0, 0, 0.0
+        self._exchange = Exchange(budget, self._breaker, clock)
+        self._throttled_seconds = 0.0
         self.paused: CredentialError | None = None
 
     def standing(self) -> UserProgress:
@@ -89,8 +91,8 @@ class Sender:
             self._queue.delayed,
             self._queue.in_flight,
             self._queue.ended,
-            self._requests,
-            self._throttled,
+            self._exchange.requests,
+            self._exchange.throttled,
             self._throttled_seconds,
             self._budget.available(self._clock()),
             self._budget.allowance,
@@ -248,39 +250,13 @@ class Sender:
         self._reading.learn(verdict, spared)
 
     async def _ask(
-        self, request: Awaitable[Reply], token: str, judge: Callable[[Reply, float], Classification]
+        self, request: Awaitable[Reply], token: str, judge: Judge
     ) -> tuple[Classification, bytes]:
-        """Awaits an answer and learns from it: the budget, the token, the server's state."""
-        answers = self._budget.answers
-        self._requests += 1
-        try:
-            reply = await request
-        except Trouble as trouble:
-            if trouble.sent:
-                self._budget.unanswered(self._clock())
-            else:
-                self._budget.give_back()
-                self._requests -= 1
-            self._breaker.meet(str(trouble), self._clock())
-            return Classification(Fate.TROUBLE, "unavailable", str(trouble)), b""
-        except BaseException:  # Cancelled, or a bug: it may have been carried out all the same.
-            self._budget.unanswered(self._clock())
-            raise
-        now = self._clock()
-        self._budget.learn(read_limits(reply.headers), now, answers_when_sent=answers)
-        verdict = without(judge(reply, now), token)
-        match verdict.fate:
-            case Fate.THROTTLED:
-                self._throttled += 1
-                self._budget.exhausted(verdict.retry_at or now, now)
-            case Fate.MAINTENANCE | Fate.TROUBLE:
-                heed = self._breaker.meet if verdict.fate is Fate.TROUBLE else self._breaker.refrain
-                heed(verdict.detail, now, verdict.retry_at)
-            case Fate.UNAUTHENTICATED:
-                await self._heeding(self._access_token.refused(token, verdict.detail, now))
-            case _:
-                self._breaker.restore()
-                self._access_token.accepted(token)
+        verdict, reply = await self._exchange.send(request, token, judge)
+        if verdict.fate is Fate.UNAUTHENTICATED:
+            await self._heeding(self._access_token.refused(token, verdict.detail, self._clock()))
+        elif verdict.fate not in LATER:
+            self._access_token.accepted(token)
         return verdict, reply.body
 
     async def _heeding(self, asked: Awaitable[str | None]) -> str | None:

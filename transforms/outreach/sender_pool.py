@@ -160,9 +160,10 @@ class SenderPool:
         try:
             return self._runner.run(working())
         finally:
-            self.asked = {"requests": requester.requests, "throttled": requester.throttled}
-            self.requests += requester.requests
-            self.throttled += requester.throttled
+            sent = requester.exchange
+            self.asked = {"requests": sent.requests, "throttled": sent.throttled}
+            self.requests += sent.requests
+            self.throttled += sent.throttled
 
     def deliver(
         self,

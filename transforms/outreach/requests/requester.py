@@ -17,10 +17,8 @@ from transforms.outreach.auth.credentials import Credential
 from transforms.outreach.backoff import CircuitBreaker
 from transforms.outreach.client import OutreachClient, Reply
 from transforms.outreach.proof import classify_read
-from transforms.outreach.responses import Classification, Fate, read_limits, without
-
-Judge = Callable[[Reply, float], Classification]
-_LATER = (Fate.THROTTLED, Fate.MAINTENANCE, Fate.TROUBLE)
+from transforms.outreach.requests.exchange import LATER, Exchange, Judge
+from transforms.outreach.responses import Classification, Fate
 
 
 class NotNow(Exception):  # noqa: N818 - it passes
@@ -64,8 +62,9 @@ class Requester:
       clock: seconds since the epoch.
 
     Attributes:
-      requests: sent.
-      throttled: of them, those that were answered 429.
+      user: the user's name.
+      most_ids: that a request may name.
+      exchange: counts what was sent.
     """
 
     def __init__(
@@ -84,8 +83,7 @@ class Requester:
         self._budget = budget
         self._breaker = breaker
         self._clock = clock
-        self.requests = 0
-        self.throttled = 0
+        self.exchange = Exchange(budget, breaker, clock)
 
     async def ask(
         self,
@@ -119,7 +117,7 @@ class Requester:
             verdict = answer.verdict
             if verdict.fate is Fate.UNAUTHENTICATED:
                 continue  # The token's second refusal is an error of its credential.
-            if verdict.fate in _LATER:
+            if verdict.fate in LATER:
                 raise NotNow(verdict.detail)
             if verdict.fate is Fate.PAUSE:
                 raise NotAllowedError(self.user, verdict.detail, verdict.remedy)
@@ -135,42 +133,15 @@ class Requester:
     async def _send(
         self, method: str, path: str, token: str, body: bytes | None, judge: Judge
     ) -> Answer:
-        answers = self._budget.answers
-        self.requests += 1
-        try:
-            reply = await self._client.request(method, path, token, body)
-        except Trouble as trouble:
-            if trouble.sent:
-                self._budget.unanswered(self._clock())
-            else:
-                self._budget.give_back()
-                self.requests -= 1
-            self._breaker.meet(str(trouble), self._clock())
-            raise NotNow(str(trouble)) from None
-        except BaseException:
-            self._budget.unanswered(self._clock())
-            raise
-        now = self._clock()
-        self._budget.learn(read_limits(reply.headers), now, answers_when_sent=answers)
-        verdict = without(judge(reply, now), token)
-        await self._heed(verdict, token, now)
+        request = self._client.request(method, path, token, body)
+        verdict, reply = await self.exchange.send(request, token, judge)
+        if verdict.fate is Fate.UNAUTHENTICATED:
+            now = self._clock()
+            try:
+                await self._access_token.refused(token, verdict.detail, now)
+            except Trouble as trouble:
+                self._breaker.refrain(str(trouble), now)
+                raise NotNow(str(trouble)) from None
+        elif verdict.fate not in LATER:
+            self._access_token.accepted(token)
         return Answer(verdict, reply)
-
-    async def _heed(self, verdict: Classification, token: str, now: float) -> None:
-        match verdict.fate:
-            case Fate.THROTTLED:
-                self.throttled += 1
-                self._budget.exhausted(verdict.retry_at or now, now)
-            case Fate.MAINTENANCE:
-                self._breaker.refrain(verdict.detail, now, verdict.retry_at)
-            case Fate.TROUBLE:
-                self._breaker.meet(verdict.detail, now, verdict.retry_at)
-            case Fate.UNAUTHENTICATED:
-                try:
-                    await self._access_token.refused(token, verdict.detail, now)
-                except Trouble as trouble:
-                    self._breaker.refrain(str(trouble), now)
-                    raise NotNow(str(trouble)) from None
-            case _:
-                self._breaker.restore()
-                self._access_token.accepted(token)
