@@ -11,10 +11,14 @@ from typing import Any, Final
 
 from pipeline.console.formatting import duration
 from pipeline.html_report.plots import share, stacked
+from pipeline.html_report.spending import spending_figure
 from pipeline.ledger.queries.activity import Activity, AudienceActivity, Refusals
+from pipeline.ledger.queries.spending import Spending
 from transforms.elements import OUTCOMES
 from transforms.errors import ConfigurationError
 
+STATIC: Final = files("pipeline.html_report") / "static"
+"""The style sheets; that of the plots is the operator's page's too."""
 MEANINGS: Final = {
     "delivered": "written to Outreach",
     "unchanged": "held that value already, so no request was spent",
@@ -57,12 +61,13 @@ def report_page(
     totals = {
         name: sum(each.outcomes.get(name, 0) for each in activity.audiences) for name in OUTCOMES
     }
-    style = (files("pipeline.html_report") / "static" / "report.css").read_text("utf-8")
+    style = "".join((STATIC / name).read_text("utf-8") for name in ("report.css", "plots.css"))
     parts = [
         _tiles(totals, summary),
         _section("Outcomes", _outcomes(totals)),
         _section("Audiences", _audiences(activity.audiences)),
         _section("Over time", _time(activity)),
+        _section("Requests over time", _spending(activity.spending)),
         _section("Refused", _refusals(activity.refusals)),
         _section("Not mapped", _unmapped(summary)),
         _section("The mapping", _mapping(activity.mapping)),
@@ -149,6 +154,16 @@ def _time(activity: Activity) -> str:
         f"{plot}<p>From a change's own time to its delivery: {duration(middle)} for half of them,"
         f" {duration(late)} for 99 of a hundred.</p>"
     )
+
+
+def _spending(users: Sequence[Spending]) -> str:
+    parts: list[str] = []
+    for each in users:
+        if any(each.requests):
+            first = _instant(each.began)
+            last = _instant(each.began + len(each.requests) * each.span_minutes * 60)
+            parts.append(f"<h3>{escape(each.user)}</h3>{spending_figure(each, first, last)}")
+    return "".join(parts)
 
 
 def _refusals(refusals: Sequence[Refusals]) -> str:

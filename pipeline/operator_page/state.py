@@ -8,6 +8,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipeline.html_report import spending
+from pipeline.html_report.plots import stacked
 from pipeline.ledger import guard
 from pipeline.ledger.directory import drift
 from pipeline.ledger.oversight import actions
@@ -16,11 +18,13 @@ from pipeline.ledger.queries import letters
 from pipeline.ledger.queries.prospect import read_exclusions, read_past
 from pipeline.ledger.queries.receipts import latest
 from pipeline.ledger.queries.snapshot_reader import audience_names, read_snapshot
+from pipeline.ledger.queries.spending import HOUR_MINUTES, read_spending
 from pipeline.ledger.store import amended, looked_at, owner, transaction
 from pipeline.monitoring import prospect_view
 from pipeline.monitoring.counts import Counts
 from pipeline.monitoring.status_view import StatusData, as_json, time_or_null
 from transforms.clock import micros
+from transforms.elements import OUTCOMES
 
 
 class LedgerState:
@@ -46,6 +50,8 @@ class LedgerState:
             found = read_snapshot(connection, time.time())
             done, paused_at = actions.noted(connection), actions.paused_at(connection)
             past = read_past_alerts(connection)
+            since = found.at - (HOUR_MINUTES - 1) * 60
+            spent = read_spending(connection, since, found.at)
         counted = self._counts.read()
         activity = counted.activity
         log_bytes = log.stat().st_size if log.exists() else 0
@@ -62,11 +68,15 @@ class LedgerState:
             ],
             "actions": done,
             "paused_at": time_or_null(paused_at and paused_at / 1e6),
+            "spending": [spending.as_json(each, "an hour ago", "now") for each in spent],
             "dead_letters": [each._asdict() for each in activity.refusals],
             "over_time": {
                 "began": time_or_null(activity.began and activity.began / 1e6),
                 "ended": time_or_null(activity.ended and activity.ended / 1e6),
                 "outcomes": [dict(each) for each in activity.outcomes],
+                "figure": stacked(
+                    activity.outcomes, OUTCOMES, "", "", "Changes by outcome over time"
+                ),
             },
         }
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from pipeline.ledger import guard
+from pipeline.ledger.queries.spending import Spending, read_spending
 from transforms.elements import DELIVERED, OUTCOMES
 
 BUCKETS: Final = 60
@@ -65,6 +66,7 @@ class Activity(NamedTuple):
       outcomes: changes by outcome, in spans of equal length from `began` to `ended`.
       delays: seconds from a change's time to its delivery, sorted; of changes that have a time.
       mapping: name, segment and field of each audience.
+      spending: each user's requests meanwhile; empty where no `delays` were asked for.
     """
 
     began: int | None
@@ -74,6 +76,7 @@ class Activity(NamedTuple):
     outcomes: Sequence[Mapping[str, int]]
     delays: Sequence[float]
     mapping: Sequence[tuple[str, str, str]]
+    spending: Sequence[Spending] = ()
 
 
 def last_receipt(connection: sqlite3.Connection) -> int:
@@ -100,7 +103,8 @@ def read_activity(
       connection: to a ledger.
       after_receipt: only receipts with a greater id.
       after_letter: only dead letters with a greater id.
-      with_delays: False leaves `delays` empty: it has a figure for each delivered change.
+      with_delays: False leaves out what only a report shows: `delays`, which has a figure for
+        each delivered change, and `spending`.
     """
     mapping = sorted(
         connection.execute("SELECT name, segment, field FROM audiences").fetchall(),
@@ -117,6 +121,9 @@ def read_activity(
         [] if began is None else _outcomes(connection, after_receipt, began, ended),
         _delays(connection, after_receipt) if with_delays else [],
         mapping,
+        read_spending(connection, began / 1e6, ended / 1e6, BUCKETS)
+        if with_delays and began is not None
+        else (),
     )
 
 

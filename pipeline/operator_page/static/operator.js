@@ -98,7 +98,7 @@ function draw(state) {
     el("td", { class: "number" }, count.format(each.waiting)),
     el("td", { class: "number" }, each.segment ? count.format(each.members) : "—"),
     el("td", { class: "number" }, each.freshness ? `${lasting(each.freshness.p50)} / ${lasting(each.freshness.p99)}` : "—"))));
-  fill($("users"), ...state.users.map(drawUser));
+  fill($("users"), ...state.users.map((user) => drawUser(user, state.spending.find((each) => each.user === user.name))));
   drawTime(state.over_time);
   nameAudiences(state.audiences);
   drawLetters(state.dead_letters);
@@ -199,7 +199,7 @@ async function lookReceipts() {
     el("td", {}, each.user ?? ""))) : [el("tr", {}, el("td", { colspan: 7, class: "hint" }, "There are none."))]));
 }
 
-function drawUser(user) {
+function drawUser(user, spending) {
   const share = user.allowance ? user.available / user.allowance : 0;
   return el("div", { class: "user" },
     el("h3", {}, user.name),
@@ -207,30 +207,23 @@ function drawUser(user) {
     el("div", { class: "bar", role: "img", "aria-label": `${user.available} of ${user.allowance} requests left` },
       weighed(el("i", { class: "left", "data-share": share })), weighed(el("i", { class: "spent", "data-share": 1 - share }))),
     el("p", { class: "hint" }, `${count.format(user.available ?? 0)} of ${count.format(user.allowance ?? 0)} requests left`
-      + (user.prospects ? `; ${count.format(user.prospects)} prospects wait, the last until ${when(user.empty_at)}` : "")));
+      + (user.prospects ? `; ${count.format(user.prospects)} prospects wait, the last until ${when(user.empty_at)}` : "")),
+    ...(spending ? drawn(spending.figure) : []));
 }
 
-function drawTime({ began, ended, outcomes }) {
-  const wide = Math.max(280, $("time").clientWidth);
-  const floor = 110;
-  const highest = Math.max(1, ...outcomes.map((span) => KINDS.reduce((sum, kind) => sum + span[kind], 0)));
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", `0 0 ${wide} ${floor}`);
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `Changes by outcome, at most ${highest} in a span`);
-  outcomes.forEach((span, place) => {
-    let base = floor;
-    for (const kind of KINDS) {
-      const tall = (span[kind] / highest) * (floor - 6);
-      if (!tall) continue;
-      base -= tall;
-      const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      for (const [key, value] of Object.entries({ class: kind, x: (place * wide) / outcomes.length, y: base, width: Math.max(1, wide / outcomes.length - 1), height: tall })) bar.setAttribute(key, value);
-      svg.append(bar);
-    }
-  });
+function drawTime({ began, ended, outcomes, figure }) {
   const legend = el("p", { class: "legend" }, ...KINDS.map((kind) => el("span", {}, el("i", { class: kind }), kind)));
-  fill($("time"), outcomes.length ? svg : el("p", { class: "hint" }, "Nothing has ended yet."), outcomes.length ? el("p", { class: "hint" }, `${when(began)} to ${when(ended)}`) : null, legend);
+  if (!outcomes.length) {
+    fill($("time"), el("p", { class: "hint" }, "Nothing has ended yet."), legend);
+    return;
+  }
+  fill($("time"), ...drawn(figure), legend);
+  fill($("time").querySelector(".ends"), el("span", {}, when(began)), el("span", {}, when(ended)));
+}
+
+// A plot, as the server drew it and the report has it; all text in it was escaped there.
+function drawn(figure) {
+  return new DOMParser().parseFromString(figure, "text/html").body.childNodes;
 }
 
 function drawLetters(letters) {
