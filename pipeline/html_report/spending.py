@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline.console.formatting import duration
 from pipeline.html_report.plots import Line, budget, stacked
-from pipeline.ledger.queries.spending import Spending
+from pipeline.ledger.queries.spending import HOUR_MINUTES, Spending
 
 
 def spending_figure(one: Spending, first: str, last: str) -> str:
@@ -26,9 +26,8 @@ def spending_figure(one: Spending, first: str, last: str) -> str:
         {"own": own, "others": others}
         for own, others in zip(one.windows, one.withheld, strict=True)
     ]
-    window = duration(one.window_minutes * 60)
     scale = (
-        f"above: requests in the {window} up to then, at most {max(one.windows):,};"
+        f"above: requests in the {_window(one)} up to then, at most {max(one.windows):,};"
         f" below: in each {_span(one)}, at most {max(one.requests):,}"
     )
     plot = budget(windows, one.requests, _lines(one), scale, first, last, words)
@@ -44,7 +43,7 @@ def in_words(one: Spending) -> str:
     ]
     if one.window_minutes:
         parts.append(
-            f"{one.windows[-1]:,} in the last {duration(one.window_minutes * 60)},"
+            f"{one.windows[-1]:,} in the last {_window(one)},"
             f" and at most {max(one.windows):,} in any"
         )
     if max(one.withheld):
@@ -59,6 +58,11 @@ def in_words(one: Spending) -> str:
 def as_json(one: Spending, first: str, last: str) -> dict[str, Any]:
     """The figures, and the plot of them as HTML."""
     return {**one._asdict(), "words": in_words(one), "figure": spending_figure(one, first, last)}
+
+
+def _window(one: Spending) -> str:
+    minutes = one.window_minutes
+    return "hour" if minutes == HOUR_MINUTES else duration(minutes * 60)
 
 
 def _span(one: Spending) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.ledger.users import live_share
 
-HOUR_MINUTES = 60
+HOUR_MINUTES: Final = 60
 
 
 class Spending(NamedTuple):
