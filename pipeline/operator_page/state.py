@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,9 +32,13 @@ class LedgerState:
 
     Args:
       ledger: its path.
+      refusals: reads what this process's door refused; None where it has no door.
     """
 
-    def __init__(self, ledger: str) -> None:
+    def __init__(
+        self, ledger: str, refusals: Callable[[], Mapping[str, Any]] | None = None
+    ) -> None:
+        self._refusals = refusals
         self._ledger = ledger
         self._counts = Counts(ledger)
 
@@ -66,6 +70,7 @@ class LedgerState:
                 {**each._asdict(), "last_at": time_or_null(each.last_at / 1e6)}
                 for each in counted.sources
             ],
+            "refusals": None if self._refusals is None else self._refusals(),
             "actions": done,
             "paused_at": time_or_null(paused_at and paused_at / 1e6),
             "spending": [spending.as_json(each, "an hour ago", "now") for each in spent],

@@ -88,7 +88,7 @@ function draw(state) {
   drawOrg(state);
   drawBatches(state.batches);
   drawActions(state);
-  drawSources(state.sources);
+  drawSources(state);
   drawPast(state.past_alerts);
   drawHeld(state.held.filter((each) => each.released_at == null));
   fill($("audience-rows"), ...state.audiences.map((each) => el("tr", {},
@@ -157,8 +157,19 @@ function drawBatches(batches) {
     el("td", {}, each.note ?? ""))));
 }
 
-function drawSources(sources) {
-  $("sources").hidden = !sources.length;
+function drawSources({ sources, refusals }) {
+  $("sources").hidden = !sources.length && !refusals;
+  const refused = refusals?.sources ?? [];
+  $("refused").hidden = !refused.length;
+  $("refused-since").textContent = refusals
+    ? `${refused.length ? "Counted" : "Nothing was refused"} since ${when(refusals.since)}, when the job was started. The ledger does not keep this: it is gone when the job ends.`
+    : "Only the page of a job that listens (run --listen --page_port) knows this: the ledger does not keep it.";
+  fill($("refused-rows"), ...refused.flatMap((source) => source.reasons.map((each) => el("tr", {},
+    el("td", {}, source.source),
+    el("td", { class: "number" }, each.status),
+    el("td", {}, el("code", {}, each.reason)),
+    el("td", { class: "number" }, count.format(each.count)),
+    el("td", {}, when(each.last_at))))));
   fill($("source-rows"), ...sources.map((each) => el("tr", {},
     el("td", {}, each.name),
     el("td", {}, when(each.last_at)),
