@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.html_report import spending
 from pipeline.html_report.plots import stacked
-from pipeline.ledger import guard
+from pipeline.ledger import guard, history
 from pipeline.ledger.directory import drift
 from pipeline.ledger.oversight import actions
 from pipeline.ledger.oversight.alerts import read_past_alerts
@@ -107,6 +107,24 @@ class LedgerState:
         """
         with looked_at(self._ledger) as connection:
             return latest(connection, outreach_id=outreach_id, segment=segment, outcome=outcome)
+
+    def last_dead_letter(self) -> int:
+        """The id of the newest dead letter; 0 where there is none.
+
+        Raises:
+          ConfigurationError: there is no ledger.
+        """
+        with looked_at(self._ledger) as connection:
+            return history.last_dead_letter(connection)
+
+    def dead_letters(self, after: int, until: int, reason: str | None) -> tuple[int, list[bytes]]:
+        """Some dead letters; as of `pipeline.ledger.queries.letters.letters_after`.
+
+        Raises:
+          ConfigurationError: there is no ledger.
+        """
+        with looked_at(self._ledger) as connection:
+            return letters.letters_after(connection, after, until, reason)
 
     def release(self, segment: str) -> bool:
         """Lets a held audience go; returns whether one was held.

@@ -237,7 +237,22 @@ function drawn(figure) {
   return new DOMParser().parseFromString(figure, "text/html").body.childNodes;
 }
 
+// A link cannot show a token: where one was typed, what it leads to is fetched with it.
+async function save(event) {
+  if (!$("token").value) return;
+  event.preventDefault();
+  const answer = await read(event.currentTarget.getAttribute("href"));
+  if (!answer.ok) {
+    $("said").textContent = (await answer.json()).error;
+    return;
+  }
+  const href = URL.createObjectURL(await answer.blob());
+  el("a", { href, download: "dead-letters.jsonl" }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60000);
+}
+
 function drawLetters(letters) {
+  $("save-letters").hidden = !letters.length;
   if (!letters.length) {
     fill($("letters"), el("tr", {}, el("td", { colspan: 4, class: "hint" }, "There are none.")));
     return;
@@ -247,7 +262,8 @@ function drawLetters(letters) {
     el("td", {}, el("code", {}, each.reason)),
     el("td", { class: "number" }, count.format(each.letters)),
     el("td", {}, each.example, el("small", {}, each.source)),
-    el("td", {}, el("button", { type: "button", "data-reason": each.reason, onclick: () => send("/api/retry", { reason: each.reason }, `${each.reason}: the job tries them again`) }, "Try again")))));
+    el("td", {}, el("button", { type: "button", "data-reason": each.reason, onclick: () => send("/api/retry", { reason: each.reason }, `${each.reason}: the job tries them again`) }, "Try again"),
+      " ", el("a", { href: `/api/dead-letters.jsonl?${new URLSearchParams({ reason: each.reason })}`, download: "dead-letters.jsonl", onclick: save, "aria-label": `Download ${each.reason}` }, "Download")))));
   if (focused) document.querySelector(`[data-reason="${CSS.escape(focused)}"]`)?.focus();
 }
 
@@ -275,6 +291,7 @@ $("look").addEventListener("submit", async (event) => {
     el("ol", {}, ...field.others.map((other) => el("li", {}, `${JSON.stringify(other.value)}: ${other.outcome ?? ""} ${other.reason ?? ""}`))))) : [el("p", { class: "hint" }, `The ledger knows nothing of prospect ${id}.`)]));
 });
 
+$("save-letters").addEventListener("click", save);
 $("key").addEventListener("submit", (event) => {
   event.preventDefault();
   look();
