@@ -278,17 +278,33 @@ async function send(path, body, done) {
   look();
 }
 
+const ENTRIES = 30;
+
+// What became of a field's changes, oldest first.
+function timeline(entries) {
+  const older = entries.length - ENTRIES;
+  return el("ol", { class: "timeline" },
+    older > 0 ? el("li", {}, el("span", {}, `${count.format(older)} older ones are not shown`)) : null,
+    ...entries.slice(-ENTRIES).map((each) => el("li", {},
+      el("time", { datetime: each.at }, when(each.at)),
+      el("span", {}, el("code", {}, JSON.stringify(each.value)), " ", el("strong", {}, each.outcome), each.why ? `: ${each.why}` : ""))));
+}
+
 $("look").addEventListener("submit", async (event) => {
   event.preventDefault();
   const id = event.target.elements.id.value;
   const answer = await read(`/api/prospects/${encodeURIComponent(id)}`);
   const told = await answer.json();
-  const fields = told.fields ?? [];
-  fill($("prospect"), ...(fields.length ? fields.map((field) => el("div", { class: "field" },
+  if (!answer.ok) {
+    fill($("prospect"), el("p", { class: "hint" }, told.error));
+    return;
+  }
+  const lines = told.fields.map((field) => el("div", { class: "field" },
     el("h3", {}, field.field, field.audience ? ` (${field.audience})` : ""),
     el("p", {}, field.known ? `holds ${JSON.stringify(field.value)}${field.doubted ? ", perhaps" : ""}, confirmed ${when(field.confirmed_at)}` : "nothing is known of it"),
-    field.waiting ? el("p", { class: "hint" }, `${JSON.stringify(field.waiting.value)} waits to be sent`) : null,
-    el("ol", {}, ...field.others.map((other) => el("li", {}, `${JSON.stringify(other.value)}: ${other.outcome ?? ""} ${other.reason ?? ""}`))))) : [el("p", { class: "hint" }, `The ledger knows nothing of prospect ${id}.`)]));
+    timeline(field.timeline)));
+  lines.push(...told.excluded.map((each) => el("p", { class: "hint" }, `${when(each.recorded_at)}: ${each.what} was kept out. ${each.detail}`)));
+  fill($("prospect"), ...(lines.length ? lines : [el("p", { class: "hint" }, `The ledger knows nothing of prospect ${id}.`)]));
 });
 
 $("save-letters").addEventListener("click", save);
