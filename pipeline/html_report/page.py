@@ -111,7 +111,7 @@ def _outcomes(totals: Mapping[str, int]) -> str:
         for name in OUTCOMES
         if totals[name]
     ]
-    return share(totals, OUTCOMES, label) + _table(("outcome", "changes", ""), rows)
+    return share(totals, OUTCOMES, label) + _table(("outcome", "changes", "meaning"), rows)
 
 
 def _audiences(activity: Activity) -> str:
@@ -209,7 +209,7 @@ def _unmapped(summary: Mapping[str, Any] | None, activity: Activity) -> str:
         )
         for each in segments
     ]
-    return _table(("segment of no audience", "memberships", ""), rows)
+    return _table(("segment of no audience", "memberships", "perhaps"), rows)
 
 
 def _mapping(mapping: Sequence[tuple[str, str, str]]) -> str:
@@ -224,11 +224,13 @@ def _table(heads: Iterable[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; nothing where there are no rows."""
     if not rows:
         return ""
+    heads = list(heads)
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    label = escape(", ".join(heads))
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{label}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 
