@@ -70,5 +70,7 @@ def _why(one: EndedChange) -> Iterator[str]:
 def _due(due: WaitingChange) -> str:
     if due.held:
         return "its audience is held until a person lets it go"
-    later = "" if due.due_at is None else f", not before {format_time(due.due_at)}"
+    # Most are due when they arrive; a person reads seconds.
+    waits = due.due_at is not None and due.due_at > due.received_at
+    later = f", not before {format_time((due.due_at or 0) // 10**6 * 10**6)}" if waits else ""
     return f"to be sent by {due.user}{later}"

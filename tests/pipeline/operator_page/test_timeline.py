@@ -35,6 +35,7 @@ def page(tmp_path: Path) -> Iterator[str]:
                 at = NOW + seconds * SECOND
                 history.record(connection, [outcome._replace(recorded_at=at)])
         arrive(connection, [member(3, "exited")], now=NOW + 5 * SECOND)
+        connection.execute("UPDATE queue SET due_at = ?", (NOW + 100 * SECOND + 7,))
     path = str(tmp_path / "ledger.db")
     with operator_page(path, "127.0.0.1", 0, "--port", {"T": "token"}, "T") as found:
         yield found.url
@@ -47,7 +48,7 @@ def test_each_field_s_changes_are_told_oldest_first_with_the_reason(page: str) -
         ("rejected", "exited", f"not_found ({ODD}), answered 404, by ops"),
         ("unchanged", "realized", "the field was read to hold it already, answered 200, by ops"),
         ("superseded", "exited", "a newer change took its place before it was sent"),
-        ("waiting", "exited", "to be sent by ops, not before 2027-01-15T08:00:05Z"),
+        ("waiting", "exited", "to be sent by ops, not before 2027-01-15T08:01:40Z"),
     ]
     times = [each["at"] for each in field["timeline"]]
     assert times == sorted(times)
