@@ -37,6 +37,7 @@ setup(
             "apache-beam[gcp]>=2.77,<2.78",
             "apache-beam[yaml]>=2.77,<2.78",
             "google-cloud-secret-manager>=2.20,<3",
+            "axe-core-python>=0.1,<0.2",
             "hypothesis>=6.100,<7",
             "jsonschema>=4.20,<5",
             "mypy>=2.4,<3",

@@ -18,6 +18,7 @@ RECEIPTS = 1_000_000
 AUDIENCES = 20
 OUTCOMES = ["delivered"] * 70 + ["unchanged"] * 15 + ["superseded"] * 13 + ["rejected"] * 2
 WEEK = 7 * 86_400
+USERS = ("ops", "sales")
 REQUESTS = 300
 AIM = 0.3
 """Seconds within which the page answers."""
@@ -46,6 +47,14 @@ def fill(path: Path) -> None:
             "INSERT INTO receipts (change_id, outreach_id, segment, field, value, event_time,"
             " outcome, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
+        )
+        connection.executemany(
+            "INSERT INTO users (name, requests, per_seconds, reserve) VALUES (?, 10000, 3600, 500)",
+            ((user,) for user in USERS),
+        )
+        connection.executemany(
+            "INSERT INTO spends (user, minute, began, requests, withheld) VALUES (?, ?, 1, 99, 0)",
+            ((user, now // 60_000_000 - minute) for user in USERS for minute in range(WEEK // 60)),
         )
         connection.execute("COMMIT")
 

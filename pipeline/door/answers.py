@@ -11,6 +11,16 @@ from aiohttp import web
 from pipeline.door.preview import Preview
 
 
+class Answer(web.Response):
+    """A response that knows the code of what is wrong.
+
+    Attributes:
+      code: as it stands in the body; None where nothing is wrong.
+    """
+
+    code: str | None = None
+
+
 class Refused(Exception):  # noqa: N818 - a verdict on a request, not a fault of ours
     """A request that is answered with an error, before anything of it is kept."""
 
@@ -42,10 +52,10 @@ def answer_failure(
     if preview.mixpanel is not None:
         error = {"message": f"{reason}: {said}", "code": status}
         answer = {"action": preview.mixpanel, "status": "failure", "error": error}
-        return json_answer(answer, status, headers)
+        return json_answer(answer, status, headers, reason)
     if retry_after is not None:
         return refusal(status, reason, said, headers)
-    return json_answer(preview.answer(), status, headers)
+    return json_answer(preview.answer(), status, headers, reason)
 
 
 def refusal(
@@ -58,15 +68,27 @@ def refusal(
     """An error."""
     more = {} if retry_after is None else {"Retry-After": str(retry_after)}
     problems = [{"place": "request", "reason": reason, "detail": said}]
-    return json_answer({"accepted": 0, "problems": problems}, status, {**(headers or {}), **more})
+    content = {"accepted": 0, "problems": problems}
+    return json_answer(content, status, {**(headers or {}), **more}, reason)
 
 
 def json_answer(
-    content: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+    content: Mapping[str, Any],
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    reason: str | None = None,
 ) -> web.Response:
-    """Any content as JSON."""
-    return web.Response(
+    """Any content as JSON; of a refusal, with its reason for `reason_of`."""
+    made = Answer(
         body=orjson.dumps(content),
         status=status,
         headers={"Content-Type": "application/json", **(headers or {})},
     )
+    made.code = reason
+    return made
+
+
+def reason_of(response: web.StreamResponse) -> str:
+    """The code that says why a request was refused, for whoever counts."""
+    code = response.code if isinstance(response, Answer) else None
+    return str(code or response.reason)

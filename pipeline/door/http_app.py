@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from aiohttp import web
 
 from pipeline.destination.keys.sources import HmacSource, Source
-from pipeline.door.answers import Refused, answer, answer_failure, json_answer, refusal
+from pipeline.door.answers import Refused, answer, answer_failure, json_answer, reason_of, refusal
 from pipeline.door.authentication import SignIn
 from pipeline.door.body import (
     BadEncodingError,
@@ -26,6 +26,7 @@ from pipeline.door.body import (
 from pipeline.door.group_commit import NotKeptError
 from pipeline.door.limits import FailedSignIns, RateLimit
 from pipeline.door.preview import Previews
+from pipeline.door.refusals import NO_SOURCE, TOKENS, Refusals
 from pipeline.door.token_endpoint import TokenEndpoint
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message
 from transforms.clock import micros
@@ -78,6 +79,7 @@ class Door:
       tokens: issues tokens.
       clock: seconds since the epoch.
       max_body_bytes: of a body, as it is sent and unpacked.
+      refusals: counts what is refused.
       published: microseconds since the epoch of the last that was kept.
     """
 
@@ -89,6 +91,7 @@ class Door:
         tokens: TokenEndpoint,
         clock: Callable[[], float],
         max_body_bytes: int,
+        refusals: Refusals,
     ) -> None:
         self._entrances = entrances
         self._previews = previews
@@ -96,18 +99,31 @@ class Door:
         self._tokens = tokens
         self._clock = clock
         self._max_body_bytes = max_body_bytes
+        self._refusals = refusals
         self._failures = FailedSignIns()
         self._published = 0
 
     def app(self) -> web.Application:
         """The application that serves it."""
         app = web.Application(
-            middlewares=[_plain_errors], client_max_size=self._max_body_bytes, logger=_log
+            middlewares=[self._counted, _plain_errors],
+            client_max_size=self._max_body_bytes,
+            logger=_log,
         )
         app.router.add_post("/changes/{source}", self._changes)
         app.router.add_post("/oauth/token", self._token)
         app.router.add_get("/healthz", self._healthz)
         return app
+
+    @web.middleware
+    async def _counted(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        response = await handler(request)
+        if response.status >= web.HTTPBadRequest.status_code:
+            name = TOKENS if request.path == TOKENS else request.match_info.get("source", "")
+            known = name == TOKENS or name in self._entrances
+            source = name if known else NO_SOURCE
+            self._refusals.note(source, response.status, reason_of(response), self._clock())
+        return response
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return json_answer({"status": "ok"})
@@ -117,7 +133,7 @@ class Door:
         status, said = self._tokens.answer(request.headers, body, self._clock())
         if status == web.HTTPUnauthorized.status_code:
             await self._slow_down(request)
-        return json_answer(said, status, {"Cache-Control": "no-store"})
+        return json_answer(said, status, {"Cache-Control": "no-store"}, said.get("error"))
 
     async def _changes(self, request: web.Request) -> web.Response:
         entrance = self._entrances.get(request.match_info["source"])

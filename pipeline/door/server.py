@@ -18,6 +18,7 @@ from pipeline.door.authentication import sign_in_of
 from pipeline.door.http_app import Door, Entrance, Keeper
 from pipeline.door.limits import RateLimit
 from pipeline.door.preview import Previews
+from pipeline.door.refusals import Refusals
 from pipeline.door.token_endpoint import OAuthClient, TokenEndpoint
 from pipeline.door.tokens import AccessTokens
 from pipeline.web.thread import in_address, served
@@ -119,15 +120,25 @@ def opened(
     keeper: Keeper,
     clock: Callable[[], float],
     environ: Mapping[str, str] = os.environ,
+    refusals: Refusals | None = None,
 ) -> Iterator[str]:
     """Serves the door until the block ends; yields its address.
+
+    Args:
+      destination: with its sources.
+      options: where it is.
+      keeper: makes messages durable.
+      clock: seconds since the epoch.
+      environ: environment variables.
+      refusals: counts what is refused; None where nobody looks.
 
     Raises:
       ConfigurationError: as of `check_door`, or it cannot listen there.
     """
     check_door(destination, options, environ)
     context = _tls(options)
-    door = _door(destination, options, keeper, clock, environ)
+    refusals = refusals or Refusals(clock())
+    door = _door(destination, options, keeper, clock, environ, refusals)
     host, wanted = address_of(options.listen)
     with served(door.app, host, wanted, "--listen", context) as port:
         if options.port_file is not None:
@@ -158,6 +169,7 @@ def _door(
     keeper: Keeper,
     clock: Callable[[], float],
     environ: Mapping[str, str],
+    refusals: Refusals,
 ) -> Door:
     secrets = {name: value.strip() for name, value in environ.items()}
     clients = [
@@ -185,4 +197,5 @@ def _door(
         TokenEndpoint(clients, tokens),
         clock,
         options.max_body_bytes,
+        refusals,
     )

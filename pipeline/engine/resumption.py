@@ -34,6 +34,7 @@ def resume(ledger: sqlite3.Connection, config: EngineConfig, now: float) -> None
     with transaction(ledger):
         remap.note_leftovers(ledger, left, config.plan.audiences, micros(now))
         users.name_users(ledger, {each.name: each.budget for each in config.accesses})
+        users.note_live_share(ledger, config.live_share)
         guard.name_audiences(ledger, config.plan.audiences)
         queue.resume(
             ledger,

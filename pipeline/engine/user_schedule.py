@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pipeline.ledger import users
 from pipeline.ledger.inbox import BACKFILL_SHARE, LIVE
 from pipeline.ledger.queue import Turns, count_due, is_backlog, is_live_due
+from pipeline.ledger.spends import Spends
 from pipeline.ledger.store import transaction
 from transforms.budget.budget import Budget
 from transforms.budget.even_pace import EvenPace
@@ -44,13 +45,13 @@ class WriteAheadGrant(Grant):
     Args:
       budget: from which it is granted.
       requests: that the turn will probably take.
-      save: writes the budget down.
+      save: writes the budget down; is told the time.
 
     Attributes:
       trouble: why it could not be written down; then nothing more is granted.
     """
 
-    def __init__(self, budget: Budget, requests: int, save: Callable[[], None]) -> None:
+    def __init__(self, budget: Budget, requests: int, save: Callable[[float], None]) -> None:
         super().__init__(budget, 0)
         self._step = max(ADVANCE_LEAST, min(ADVANCE_MOST, requests))
         self._save = save
@@ -69,7 +70,7 @@ class WriteAheadGrant(Grant):
         if not more:
             return False
         try:
-            self._save()
+            self._save(now)
         except sqlite3.OperationalError as trouble:
             self.trouble = trouble
             self._budget.give_back(more)
@@ -95,6 +96,7 @@ class UserSchedule:
         self.problem: str | None = None
         self._ledger = ledger
         self._budget = users.load_budget(ledger, access.name, access.budget, now)
+        self._spends = Spends(access.name, now)
         self._rests_until = -math.inf
         self._barren = 0
         self._owed = 0.0
@@ -201,9 +203,10 @@ class UserSchedule:
     def grant(self, requests: int) -> WriteAheadGrant:
         """What a turn spends that will probably take so many requests."""
 
-        def save() -> None:
+        def save(now: float) -> None:
             with transaction(self._ledger, durable=True):
                 users.save_budget(self._ledger, self.name, self._budget)
+                self._spends.note(self._ledger, self._budget, now)
 
         return WriteAheadGrant(self._budget, requests, save)
 
@@ -236,6 +239,7 @@ class UserSchedule:
     def save(self, now: int) -> None:
         """Writes down how the user stands, within a transaction; `now` in microseconds."""
         users.save_budget(self._ledger, self.name, self._budget)
+        self._spends.note(self._ledger, self._budget, now / 1e6)
         users.set_paused(self._ledger, self.name, self.problem, now)
 
     def _enough(self, least: int) -> int:

@@ -11,35 +11,23 @@ from typing import Any, Final
 
 from pipeline.console.formatting import duration
 from pipeline.html_report.plots import share, stacked
-from pipeline.ledger.queries.activity import Activity, AudienceActivity, Refusals
+from pipeline.html_report.remedies import REMEDIES
+from pipeline.html_report.spending import spending_figure
+from pipeline.ledger.queries.activity import Activity, Refusals
+from pipeline.ledger.queries.freshness import Freshness
+from pipeline.ledger.queries.savings import Savings
+from pipeline.ledger.queries.spending import Spending
 from transforms.elements import OUTCOMES
 from transforms.errors import ConfigurationError
 
+STATIC: Final = files("pipeline.html_report") / "static"
+"""The style sheets; that of the plots is the operator's page's too."""
 MEANINGS: Final = {
     "delivered": "written to Outreach",
     "unchanged": "held that value already, so no request was spent",
     "superseded": "a newer change took their place before they were sent",
     "rejected": "refused for good; each is a dead letter",
     "deferred": "left when the job was asked to stop; to be replayed",
-}
-REMEDIES: Final = {
-    "not_found": "The prospect was deleted, merged, or is not visible to this user: remove it at"
-    " the source, or give the user access.",
-    "field_refused": "Outreach refuses the value: change the field's type or picklist, or values in"
-    " the destination.",
-    "not_kept": "The field holds something else after the write: look at its type, and who else"
-    " writes it.",
-    "value_invalid": "The value does not fit its field: map it to another one.",
-    "identity_missing": "Export the OutreachId, or name its place as identity in the destination.",
-    "identity_invalid": "Another system's id is exported under that name.",
-    "segment_missing": "Name the audience as segment of the source.",
-    "contradictory": "The record says two things: mend it at its source.",
-    "not_json": "The line or message is no JSON: mend it at its source.",
-    "unknown_shape": "The record is of no known shape: docs/formats.md has those that are.",
-    "status_unknown": "A status is realized, existing or exited.",
-    "time_invalid": "The time is none that is read: docs/formats.md has those that are.",
-    "forbidden": "Governance keeps the prospect from the user: ask Outreach's administrator.",
-    "unavailable": "Outreach was in trouble for too long: replay the dead letters.",
 }
 
 
@@ -57,14 +45,16 @@ def report_page(
     totals = {
         name: sum(each.outcomes.get(name, 0) for each in activity.audiences) for name in OUTCOMES
     }
-    style = (files("pipeline.html_report") / "static" / "report.css").read_text("utf-8")
+    style = "".join((STATIC / name).read_text("utf-8") for name in ("report.css", "plots.css"))
     parts = [
-        _tiles(totals, summary),
+        _tiles(totals, summary, activity),
         _section("Outcomes", _outcomes(totals)),
-        _section("Audiences", _audiences(activity.audiences)),
+        _section("Audiences", _audiences(activity)),
         _section("Over time", _time(activity)),
+        _section("Requests over time", _spending(activity.spending)),
+        _section("Requests saved", _savings(activity.savings, summary)),
         _section("Refused", _refusals(activity.refusals)),
-        _section("Not mapped", _unmapped(summary)),
+        _section("Not mapped", _unmapped(summary, activity)),
         _section("The mapping", _mapping(activity.mapping)),
     ]
     when = _instant(made_at)
@@ -95,9 +85,12 @@ def _section(title: str, body: str) -> str:
     return f"<section><h2>{escape(title)}</h2>{body}</section>" if body else ""
 
 
-def _tiles(totals: Mapping[str, int], summary: Mapping[str, Any] | None) -> str:
+def _tiles(totals: Mapping[str, int], summary: Mapping[str, Any] | None, activity: Activity) -> str:
     changes = sum(totals.values())
     shown: list[tuple[str, str]] = [("changes", f"{changes:,}")]
+    if summary is None and activity.spending:
+        requests = sum(sum(each.requests) for each in activity.spending)
+        shown.append(("requests", f"{requests:,}"))
     if summary is not None:
         shown.insert(0, ("records", f"{summary['records']:,}"))
         shown.append(("requests", f"{summary['requests']:,}"))
@@ -118,20 +111,31 @@ def _outcomes(totals: Mapping[str, int]) -> str:
         for name in OUTCOMES
         if totals[name]
     ]
-    return share(totals, OUTCOMES, label) + _table(("outcome", "changes", ""), rows)
+    return share(totals, OUTCOMES, label) + _table(("outcome", "changes", "meaning"), rows)
 
 
-def _audiences(audiences: Sequence[AudienceActivity]) -> str:
+def _audiences(activity: Activity) -> str:
     rows = [
         (
             f"{escape(each.name)}<small>{escape(each.segment or '')}</small>",
             f"<code>{escape(each.field)}</code>",
             *(f"{each.outcomes.get(name, 0):,}" for name in OUTCOMES),
             f"{each.waiting:,}",
+            _freshness(activity.freshness.get(each.segment or "")),
         )
-        for each in audiences
+        for each in activity.audiences
     ]
-    return _table(("audience", "field", *OUTCOMES, "waiting"), rows)
+    heads = ("audience", "field", *OUTCOMES, "waiting", "p50 / p99")
+    return _table(heads, rows) + (
+        "<p>p50 / p99: from a change's own time to its delivery, half of them took at most the"
+        " first, 99 in 100 at most the second.</p>"
+        if activity.freshness
+        else ""
+    )
+
+
+def _freshness(found: Freshness | None) -> str:
+    return "" if found is None else f"{duration(found.p50)} / {duration(found.p99)}"
 
 
 def _time(activity: Activity) -> str:
@@ -141,14 +145,38 @@ def _time(activity: Activity) -> str:
     plot = stacked(
         activity.outcomes, OUTCOMES, first, last, f"Changes by outcome from {first} to {last}"
     )
-    if not activity.delays:
+    if activity.delays is None:
         return plot
-    delays = activity.delays
-    middle, late = delays[len(delays) // 2], delays[int((len(delays) - 1) * 0.99)]
     return (
-        f"{plot}<p>From a change's own time to its delivery: {duration(middle)} for half of them,"
-        f" {duration(late)} for 99 of a hundred.</p>"
+        f"{plot}<p>From a change's own time to its delivery: {duration(activity.delays.p50)} for"
+        f" half of them, {duration(activity.delays.p99)} for 99 of a hundred.</p>"
     )
+
+
+def _spending(users: Sequence[Spending]) -> str:
+    parts: list[str] = []
+    for each in users:
+        if any(each.requests):
+            first = _instant(each.began)
+            last = _instant(each.began + len(each.requests) * each.span_minutes * 60)
+            parts.append(f"<h3>{escape(each.user)}</h3>{spending_figure(each, first, last)}")
+    return "".join(parts)
+
+
+def _savings(saved: Savings | None, summary: Mapping[str, Any] | None) -> str:
+    if saved is None or not saved.changes or (summary or {}).get("dry_run"):
+        return ""
+    actions = f"{saved.batches:,} bulk action{'s' * (saved.batches != 1)}"
+    rows = [
+        ("merged", saved.merged, "a newer change took their place before they were sent"),
+        ("sent together", saved.together, "another field of their prospect took them along"),
+        ("known", saved.known, "the field was known to hold that already"),
+        ("directory", saved.directory, "the directory has it that the field holds that already"),
+        ("read", saved.read, "the field was read to hold that already, many prospects a request"),
+        ("bulk", saved.bulk, f"written by {actions}, which take a few requests each"),
+    ]
+    cells = [(name, f"{count:,}", text) for name, count, text in rows if count]
+    return _table(("how", "changes", "that took no request of their own"), cells)
 
 
 def _refusals(refusals: Sequence[Refusals]) -> str:
@@ -166,8 +194,13 @@ def _refusals(refusals: Sequence[Refusals]) -> str:
     return _table(("reason", "dead letters", "what mends it, and an example"), rows)
 
 
-def _unmapped(summary: Mapping[str, Any] | None) -> str:
+def _unmapped(summary: Mapping[str, Any] | None, activity: Activity) -> str:
     segments = (summary or {}).get("unmapped_segments", ())
+    if summary is None:
+        segments = [
+            {"segment": segment, "count": count, "resembles": None}
+            for segment, count in activity.unmapped
+        ]
     rows = [
         (
             f"<code>{escape(each['segment'])}</code>",
@@ -176,7 +209,7 @@ def _unmapped(summary: Mapping[str, Any] | None) -> str:
         )
         for each in segments
     ]
-    return _table(("segment of no audience", "memberships", ""), rows)
+    return _table(("segment of no audience", "memberships", "perhaps"), rows)
 
 
 def _mapping(mapping: Sequence[tuple[str, str, str]]) -> str:
@@ -191,11 +224,13 @@ def _table(heads: Iterable[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already; nothing where there are no rows."""
     if not rows:
         return ""
+    heads = list(heads)
     head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heads)
     body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    label = escape(", ".join(heads))
     return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        f'<div class="scroll" role="group" tabindex="0" aria-label="{label}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

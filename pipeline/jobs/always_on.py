@@ -144,7 +144,7 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
                 where = (asked.metrics_host, asked.metrics_port)
                 url = stack.enter_context(serving(*where, path, health))
                 console.print(f"metrics at {url}/metrics, health at {url}/healthz")
-            _serve_page(stack, asked, path, console)
+            _serve_page(stack, asked, path, inlets, console)
             inlets.open(stack, console)
             if asked.dry_run:
                 console.print(
@@ -174,14 +174,22 @@ def run(destination: Destination, asked: AlwaysOn, console: Console) -> RunResul
             )
 
 
-def _serve_page(stack: ExitStack, asked: AlwaysOn, ledger: str, console: Console) -> None:
+def _serve_page(
+    stack: ExitStack, asked: AlwaysOn, ledger: str, inlets: Inlets, console: Console
+) -> None:
     """Serves the operator's page for as long as the stack is open, if it was asked for."""
     if asked.page_port is None:
         return
     at = ("127.0.0.1", asked.page_port, "--page_port")
-    private = asked.page_private
     page = stack.enter_context(
-        operator_page(ledger, *at, os.environ, asked.page_token_env, private=private)
+        operator_page(
+            ledger,
+            *at,
+            os.environ,
+            asked.page_token_env,
+            private=asked.page_private,
+            refusals=None if inlets.refusals is None else inlets.refusals.read,
+        )
     )
     token = "" if page.token is None else f", token for its buttons: {page.token}"
     console.print(escape(f"page at {page.url}{token}"))

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from pipeline.destination.file import Destination
 from pipeline.door.group_commit import GroupCommit
+from pipeline.door.refusals import Refusals
 from pipeline.door.server import DoorOptions, opened
 from pipeline.engine.pubsub_ingest import Subscription
 
@@ -25,6 +26,9 @@ class Inlets:
       arrived: is called, on any thread, when something has.
       clock: seconds since the epoch.
       acknowledges: whether messages are acknowledged once they are in the ledger.
+
+    Attributes:
+      refusals: what the door refused; None where there is none.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Inlets:
         self._commit = (
             None if door is None else GroupCommit(ledger, arrived, clock, door.inbox_limit)
         )
+        self.refusals = None if door is None else Refusals(clock())
         self._door = ExitStack()
 
     def open(self, stack: ExitStack, console: Console) -> None:
@@ -66,7 +71,13 @@ class Inlets:
         if self._options is not None and self._commit is not None:
             self._commit.open()
             self._door.callback(self._commit.close)
-            where = opened(self._destination, self._options, self._commit, self._clock)
+            where = opened(
+                self._destination,
+                self._options,
+                self._commit,
+                self._clock,
+                refusals=self.refusals,
+            )
             url = self._door.enter_context(where)
             names = ", ".join(source.name for source in self._destination.sources)
             console.print(escape(f"listening at {url}/changes/ for {names}; Ctrl-C stops"))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.ledger.directory import exclusions
+from pipeline.ledger.spends import MINUTE
 from transforms.elements import (
     REJECTED,
     Change,
@@ -195,6 +196,11 @@ def prune(
         (remembered_since, most),
     )
     connection.execute("DELETE FROM replays WHERE position < ?", (kept_since,))
+    connection.execute(
+        "DELETE FROM spends WHERE (user, minute, began) IN (SELECT user, minute, began FROM spends"
+        " WHERE minute < ? LIMIT ?)",
+        (kept_since // MINUTE, most),
+    )
     exclusions.prune(connection, kept_since, most)
     return connection.total_changes - before
 

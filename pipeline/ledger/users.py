@@ -59,6 +59,19 @@ def name_users(connection: sqlite3.Connection, users: Mapping[str, BudgetTerms])
     )
 
 
+def note_live_share(connection: sqlite3.Connection, share: float) -> None:
+    """Notes which part of each budget a backfill never spends, within the caller's transaction."""
+    connection.execute(
+        "INSERT OR REPLACE INTO meta (name, value) VALUES ('live_share', ?)", (str(share),)
+    )
+
+
+def live_share(connection: sqlite3.Connection) -> float:
+    """The part of each budget that a backfill never spends, as it was last noted."""
+    row = connection.execute("SELECT value FROM meta WHERE name = 'live_share'").fetchone()
+    return 0.0 if row is None else float(row[0])
+
+
 def set_paused(connection: sqlite3.Connection, user: str, problem: str | None, now: int) -> None:
     """Notes why a user is paused, or that it is not, within the caller's transaction.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from pipeline.console.formatting import duration
-from pipeline.ledger.queries.receipts import Freshness
+from pipeline.ledger.queries.freshness import Freshness
 from pipeline.monitoring.counts import Counted
 
 _ROWS: Final = 25

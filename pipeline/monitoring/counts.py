@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from pipeline.ledger.queries.activity import Activity, read_activity
-from pipeline.ledger.queries.receipts import Freshness, freshness, funnel
+from pipeline.ledger.queries.freshness import Freshness, freshness
+from pipeline.ledger.queries.receipts import funnel
 from pipeline.ledger.queries.sources import Source, read_sources
 from pipeline.ledger.store import looked_at
 from transforms.errors import ActivationError
@@ -26,7 +27,7 @@ class Counted(NamedTuple):
     """What receipts come to.
 
     Attributes:
-      activity: changes by audience, by reason, and over time; without delays.
+      activity: changes by audience, by reason, and over time; without what only a report shows.
       funnel: outcomes of the last hour, day and week, by span.
       freshness: of audiences, by segment.
       sources: of messages, by name.
@@ -82,7 +83,7 @@ class Counts:
         began = time.monotonic()
         with looked_at(self._ledger) as connection:
             found = Counted(
-                read_activity(connection, with_delays=False),
+                read_activity(connection, for_report=False),
                 funnel(connection, time.time()),
                 freshness(connection),
                 read_sources(connection, time.time()),

@@ -9,6 +9,7 @@ import orjson
 
 from pipeline.ledger.directory.exclusions import LastExclusion
 from pipeline.ledger.queries.prospect import EndedChange, FieldHistory, WaitingChange
+from pipeline.monitoring.timeline import timeline
 from transforms.times import format_time
 
 
@@ -44,6 +45,7 @@ def _field(one: FieldHistory, names: Mapping[str, str]) -> dict[str, Any]:
         "set_by": None if set_by is None else _row(set_by),
         "waiting": None if one.waiting is None else _row(one.waiting),
         "others": [_row(other) for other in one.others],
+        "timeline": timeline(one),
     }
 
 

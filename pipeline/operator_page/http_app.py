@@ -13,6 +13,7 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
+from pipeline.html_report.page import STATIC as PLOTS
 from pipeline.operator_page.state import LedgerState
 from pipeline.web.page_parts import send_revisions, static_file
 from transforms.errors import ActivationError
@@ -66,6 +67,7 @@ class OperatorPage:
         app.router.add_post("/api/retry", self._retry)
         app.router.add_post("/api/{action:pause|resume|reconcile}", self._act)
         app.router.add_get("/api/receipts", self._receipts)
+        app.router.add_get("/api/dead-letters.jsonl", self._dead_letters)
         app.on_shutdown.append(self._stop)
         return app
 
@@ -74,6 +76,8 @@ class OperatorPage:
         host = request.host.rpartition(":")[0] if ":" in request.host else request.host
         if host.strip("[]").lower() not in self._hosts:
             return _json({"error": "this page has another name"}, 421)
+        if _is_of_another_site(request):
+            return _json({"error": "this is asked for by its own page only"}, 403)
         if self._private and request.path.startswith("/api/") and not self._has_token(request):
             return _json({"error": "this page is private: give its token"}, 401)
         try:
@@ -91,7 +95,8 @@ class OperatorPage:
         return web.Response(status=204)
 
     async def _static(self, request: web.Request) -> web.Response:
-        return static_file(_STATIC, request.match_info["name"], _GUARD)
+        name = request.match_info["name"]
+        return static_file(PLOTS if name == "plots.css" else _STATIC, name, _GUARD)
 
     async def _status(self, _: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(self._state.status))
@@ -134,6 +139,24 @@ class OperatorPage:
         )
         return _json({"receipts": found})
 
+    async def _dead_letters(self, request: web.Request) -> web.StreamResponse:
+        """Those that there are now, as JSON Lines that `replay` reads."""
+        reason = request.query.get("reason") or None
+        until = await asyncio.to_thread(self._state.last_dead_letter)
+        done, lines = await asyncio.to_thread(self._state.dead_letters, 0, until, reason)
+        stream = web.StreamResponse(
+            headers={
+                **_GUARD,
+                "Content-Type": "application/x-ndjson",
+                "Content-Disposition": 'attachment; filename="dead-letters.jsonl"',
+            }
+        )
+        await stream.prepare(request)
+        while lines:
+            await stream.write(b"".join(line + b"\n" for line in lines))
+            done, lines = await asyncio.to_thread(self._state.dead_letters, done, until, reason)
+        return stream
+
     def _has_token(self, request: web.Request) -> bool:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         return kind.lower() == "bearer" and hmac.compare_digest(
@@ -160,6 +183,12 @@ class OperatorPage:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         with self._state.watched() as version:
             return await send_revisions(request, version, self._stopping, _LOOK_SECONDS)
+
+
+def _is_of_another_site(request: web.Request) -> bool:
+    """Whether a page of another origin asks for data, as far as the browser says so."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return request.path.startswith("/api/") and site not in ("none", "same-origin")
 
 
 def _json(content: Any, status: int = 200) -> web.Response:  # noqa: ANN401 - any JSON value

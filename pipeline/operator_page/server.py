@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline.operator_page.http_app import OperatorPage
 from pipeline.operator_page.state import LedgerState
@@ -38,6 +38,7 @@ def operator_page(
     token_env: str | None = None,
     *,
     private: bool = False,
+    refusals: Callable[[], Mapping[str, Any]] | None = None,
 ) -> Iterator[PageAddress]:
     """Serves the page of a ledger until the block ends.
 
@@ -49,6 +50,7 @@ def operator_page(
       environ: environment variables.
       token_env: the variable with the token for the buttons; None for one that is made.
       private: whether reading needs the token too.
+      refusals: reads what this process's door refused; None where it has no door.
 
     Raises:
       ConfigurationError: it cannot listen there, or there is no such variable.
@@ -64,7 +66,7 @@ def operator_page(
             f"--page_token_env: the environment variable {token_env} is not set; set it before"
             " starting"
         )
-    page = LedgerState(ledger)
+    page = LedgerState(ledger, refusals)
     hosts = _LOOPBACK | {host.lower()}
     with served(
         lambda: OperatorPage(page, token, hosts, private=private).app(), host, port, flag

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline.ledger import guard
+from pipeline.html_report import spending
+from pipeline.html_report.plots import stacked
+from pipeline.ledger import guard, history
 from pipeline.ledger.directory import drift
 from pipeline.ledger.oversight import actions
 from pipeline.ledger.oversight.alerts import read_past_alerts
@@ -16,11 +18,13 @@ from pipeline.ledger.queries import letters
 from pipeline.ledger.queries.prospect import read_exclusions, read_past
 from pipeline.ledger.queries.receipts import latest
 from pipeline.ledger.queries.snapshot_reader import audience_names, read_snapshot
+from pipeline.ledger.queries.spending import HOUR_MINUTES, read_spending
 from pipeline.ledger.store import amended, looked_at, owner, transaction
 from pipeline.monitoring import prospect_view
 from pipeline.monitoring.counts import Counts
 from pipeline.monitoring.status_view import StatusData, as_json, time_or_null
 from transforms.clock import micros
+from transforms.elements import OUTCOMES
 
 
 class LedgerState:
@@ -28,9 +32,13 @@ class LedgerState:
 
     Args:
       ledger: its path.
+      refusals: reads what this process's door refused; None where it has no door.
     """
 
-    def __init__(self, ledger: str) -> None:
+    def __init__(
+        self, ledger: str, refusals: Callable[[], Mapping[str, Any]] | None = None
+    ) -> None:
+        self._refusals = refusals
         self._ledger = ledger
         self._counts = Counts(ledger)
 
@@ -46,6 +54,8 @@ class LedgerState:
             found = read_snapshot(connection, time.time())
             done, paused_at = actions.noted(connection), actions.paused_at(connection)
             past = read_past_alerts(connection)
+            since = found.at - (HOUR_MINUTES - 1) * 60
+            spent = read_spending(connection, since, found.at)
         counted = self._counts.read()
         activity = counted.activity
         log_bytes = log.stat().st_size if log.exists() else 0
@@ -60,13 +70,18 @@ class LedgerState:
                 {**each._asdict(), "last_at": time_or_null(each.last_at / 1e6)}
                 for each in counted.sources
             ],
+            "refusals": None if self._refusals is None else self._refusals(),
             "actions": done,
             "paused_at": time_or_null(paused_at and paused_at / 1e6),
+            "spending": [spending.as_json(each, "an hour ago", "now") for each in spent],
             "dead_letters": [each._asdict() for each in activity.refusals],
             "over_time": {
                 "began": time_or_null(activity.began and activity.began / 1e6),
                 "ended": time_or_null(activity.ended and activity.ended / 1e6),
                 "outcomes": [dict(each) for each in activity.outcomes],
+                "figure": stacked(
+                    activity.outcomes, OUTCOMES, "", "", "Changes by outcome over time"
+                ),
             },
         }
 
@@ -92,6 +107,24 @@ class LedgerState:
         """
         with looked_at(self._ledger) as connection:
             return latest(connection, outreach_id=outreach_id, segment=segment, outcome=outcome)
+
+    def last_dead_letter(self) -> int:
+        """The id of the newest dead letter; 0 where there is none.
+
+        Raises:
+          ConfigurationError: there is no ledger.
+        """
+        with looked_at(self._ledger) as connection:
+            return history.last_dead_letter(connection)
+
+    def dead_letters(self, after: int, until: int, reason: str | None) -> tuple[int, list[bytes]]:
+        """Some dead letters; as of `pipeline.ledger.queries.letters.letters_after`.
+
+        Raises:
+          ConfigurationError: there is no ledger.
+        """
+        with looked_at(self._ledger) as connection:
+            return letters.letters_after(connection, after, until, reason)
 
     def release(self, segment: str) -> bool:
         """Lets a held audience go; returns whether one was held.

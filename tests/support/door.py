@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pipeline.destination.file import load_destination
 from pipeline.door.group_commit import GroupCommit
+from pipeline.door.refusals import Refusals
 from pipeline.door.server import DoorOptions, opened
 from pipeline.ledger.store import connect, owned
 from transforms.clock import steady
@@ -96,10 +97,12 @@ class OpenDoor(NamedTuple):
     Attributes:
       url: its address.
       ledger: path of the ledger that it fills.
+      refusals: what it refused.
     """
 
     url: str
     ledger: str
+    refusals: Refusals
 
     def inbox(self) -> list[tuple[Any, ...]]:
         """Source, message id, lane and body of each message that waits, in order."""
@@ -121,7 +124,9 @@ def open_door(
         commit = GroupCommit(path, lambda: None, steady, inbox_limit)
         commit.open()
         try:
-            with opened(destination, options, commit, steady, {**os.environ, **environ}) as url:
-                yield OpenDoor(url, path)
+            refusals = Refusals(steady())
+            known = {**os.environ, **environ}
+            with opened(destination, options, commit, steady, known, refusals) as url:
+                yield OpenDoor(url, path, refusals)
         finally:
             commit.close()

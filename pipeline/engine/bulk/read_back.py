@@ -15,7 +15,7 @@ import orjson
 from pipeline.engine.org.pull import PAGE_SIZE
 from pipeline.ledger import history
 from pipeline.ledger.bulk import batches, members
-from pipeline.ledger.bulk.batches import ENDED, PLANNED
+from pipeline.ledger.bulk.batches import BULK, ENDED, PLANNED
 from pipeline.ledger.bulk.members import Member
 from pipeline.ledger.directory import entries
 from pipeline.ledger.store import transaction
@@ -27,8 +27,6 @@ from transforms.outreach.read_before_write import ReadBeforeWrite, read_values
 from transforms.outreach.requests.requester import Requester
 from transforms.outreach.responses import Classification, Fate
 
-BULK = "bulk"
-"""The reason of what a batch delivered."""
 _URL_BYTES = 7_900
 """Of a request for prospects: many servers refuse a request line of more than 8 KB."""
 _FIELDS = 20

@@ -12,6 +12,8 @@ from transforms.elements import CLEARED
 
 PLANNED, CREATED, CONFIRMED, ENDED = "planned", "created", "confirmed", "ended"
 SETTLED, RELEASED = "settled", "released"
+BULK = "bulk"
+"""The reason in the receipts of what a batch delivered."""
 OPEN = (PLANNED, CREATED, CONFIRMED, ENDED)
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from pipeline.ledger import guard
-from transforms.elements import DELIVERED, OUTCOMES
+from pipeline.ledger.queries.freshness import Freshness, freshness_since
+from pipeline.ledger.queries.savings import Savings, read_savings
+from pipeline.ledger.queries.spending import Spending, read_spending
+from transforms.elements import OUTCOMES
 
 BUCKETS: Final = 60
 """Spans into which the time of a report is divided."""
 _LAST: Final = 1_000
+_UNMAPPED_SHOWN: Final = 10
 
 
 class AudienceActivity(NamedTuple):
@@ -63,8 +68,12 @@ class Activity(NamedTuple):
       audiences: by field.
       refusals: the most frequent first.
       outcomes: changes by outcome, in spans of equal length from `began` to `ended`.
-      delays: seconds from a change's time to its delivery, sorted; of changes that have a time.
       mapping: name, segment and field of each audience.
+      delays: from changes' own times to their delivery; None where none has a time.
+      freshness: the same of each audience, by segment.
+      spending: each user's requests meanwhile.
+      savings: changes that took no request of their own.
+      unmapped: segments of no audience that came most often ever, and how often.
     """
 
     began: int | None
@@ -72,8 +81,12 @@ class Activity(NamedTuple):
     audiences: Sequence[AudienceActivity]
     refusals: Sequence[Refusals]
     outcomes: Sequence[Mapping[str, int]]
-    delays: Sequence[float]
     mapping: Sequence[tuple[str, str, str]]
+    delays: Freshness | None = None
+    freshness: Mapping[str, Freshness] = MappingProxyType({})
+    spending: Sequence[Spending] = ()
+    savings: Savings | None = None
+    unmapped: Sequence[tuple[str, int]] = ()
 
 
 def last_receipt(connection: sqlite3.Connection) -> int:
@@ -92,7 +105,7 @@ def read_activity(
     after_receipt: int = 0,
     after_letter: int = 0,
     *,
-    with_delays: bool = True,
+    for_report: bool = True,
 ) -> Activity:
     """Reads all of it.
 
@@ -100,7 +113,7 @@ def read_activity(
       connection: to a ledger.
       after_receipt: only receipts with a greater id.
       after_letter: only dead letters with a greater id.
-      with_delays: False leaves `delays` empty: it has a figure for each delivered change.
+      for_report: False leaves out all from `delays` on: to count that takes longer.
     """
     mapping = sorted(
         connection.execute("SELECT name, segment, field FROM audiences").fetchall(),
@@ -109,14 +122,23 @@ def read_activity(
     began, ended = connection.execute(
         "SELECT min(recorded_at), max(recorded_at) FROM receipts WHERE id > ?", (after_receipt,)
     ).fetchone()
-    return Activity(
+    found = Activity(
         began,
         ended,
         _audiences(connection, after_receipt, mapping),
         read_refusals(connection, after_letter),
         [] if began is None else _outcomes(connection, after_receipt, began, ended),
-        _delays(connection, after_receipt) if with_delays else [],
         mapping,
+    )
+    if not for_report or began is None:
+        return found
+    delays, freshness = freshness_since(connection, after_receipt)
+    return found._replace(
+        delays=delays,
+        freshness=freshness,
+        spending=read_spending(connection, began / 1e6, ended / 1e6, BUCKETS),
+        savings=read_savings(connection, after_receipt, began),
+        unmapped=_unmapped(connection),
     )
 
 
@@ -194,12 +216,9 @@ def _outcomes(
     return list(spans)
 
 
-def _delays(connection: sqlite3.Connection, after: int) -> list[float]:
-    return [
-        delay / 1e6
-        for (delay,) in connection.execute(
-            "SELECT recorded_at - event_time AS delay FROM receipts WHERE id > ? AND outcome = ?"
-            " AND event_time NOT NULL AND recorded_at >= event_time ORDER BY delay",
-            (after, DELIVERED),
-        )
-    ]
+def _unmapped(connection: sqlite3.Connection) -> list[tuple[str, int]]:
+    return connection.execute(
+        "SELECT substr(name, 10), count FROM totals WHERE name LIKE 'unmapped/%'"
+        " ORDER BY count DESC, name LIMIT ?",
+        (_UNMAPPED_SHOWN,),
+    ).fetchall()

@@ -21,6 +21,25 @@ def letters(
     )
 
 
+def letters_after(
+    connection: sqlite3.Connection, after: int, until: int, reason: str | None = None
+) -> tuple[int, list[bytes]]:
+    """Some of the lines in a span of ids, and the id of the last of them; oldest first.
+
+    Args:
+      connection: to a ledger.
+      after: an id; those with a greater one are given.
+      until: the last id that is.
+      reason: of the letters; None for all.
+    """
+    rows = connection.execute(
+        "SELECT id, line FROM dead_letters WHERE id > ?1 AND id <= ?2"
+        " AND (?3 IS NULL OR reason = ?3) ORDER BY id LIMIT ?4",
+        (after, until, reason, _AT_ONCE),
+    ).fetchall()
+    return (rows[-1][0] if rows else until), [line for _, line in rows]
+
+
 def retry(connection: sqlite3.Connection, now: int, reason: str | None = None) -> int:
     """Puts dead letters into the inbox, for the job to take them in again; returns how many.
 

@@ -3,55 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
 
 from pipeline.ledger.queries.snapshot_reader import outcomes_since
-from transforms.elements import DELIVERED, OUTCOMES
+from transforms.elements import OUTCOMES
 from transforms.times import format_time
 
 SPANS: Final = {"hour": 3_600.0, "day": 86_400.0, "week": 7 * 86_400.0}
 """What the funnel looks back on, in seconds."""
 MOST: Final = 200
-FRESHNESS_OF: Final = 10_000
-"""Of so many of the latest delivered changes, all audiences together, freshness is told."""
-
-
-class Freshness(NamedTuple):
-    """How long changes of an audience took from their own time to their delivery.
-
-    Attributes:
-      changes: of how many of the latest this was told.
-      p50: seconds that half of them took at most.
-      p99: seconds that 99 in 100 of them took at most.
-    """
-
-    changes: int
-    p50: float
-    p99: float
-
-
-def freshness(connection: sqlite3.Connection) -> dict[str, Freshness]:
-    """Freshness by segment; of audiences of which changes with a time were delivered lately.
-
-    Args:
-      connection: to a ledger.
-    """
-    delays: dict[str, list[float]] = {}
-    for segment, delay in connection.execute(
-        "SELECT segment, delay FROM (SELECT segment, recorded_at - event_time AS delay"
-        "  FROM receipts WHERE outcome = ? AND event_time NOT NULL AND segment NOT NULL"
-        "  ORDER BY id DESC LIMIT ?) ORDER BY delay",
-        (DELIVERED, FRESHNESS_OF),
-    ):
-        delays.setdefault(segment, []).append(max(0, delay) / 1e6)
-    return {
-        segment: Freshness(
-            len(some), some[(len(some) - 1) // 2], some[-(-99 * len(some) // 100) - 1]
-        )
-        for segment, some in delays.items()
-    }
 
 
 def funnel(connection: sqlite3.Connection, now: float) -> dict[str, dict[str, int]]:

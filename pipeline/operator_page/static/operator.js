@@ -88,7 +88,7 @@ function draw(state) {
   drawOrg(state);
   drawBatches(state.batches);
   drawActions(state);
-  drawSources(state.sources);
+  drawSources(state);
   drawPast(state.past_alerts);
   drawHeld(state.held.filter((each) => each.released_at == null));
   fill($("audience-rows"), ...state.audiences.map((each) => el("tr", {},
@@ -98,7 +98,7 @@ function draw(state) {
     el("td", { class: "number" }, count.format(each.waiting)),
     el("td", { class: "number" }, each.segment ? count.format(each.members) : "—"),
     el("td", { class: "number" }, each.freshness ? `${lasting(each.freshness.p50)} / ${lasting(each.freshness.p99)}` : "—"))));
-  fill($("users"), ...state.users.map(drawUser));
+  fill($("users"), ...state.users.map((user) => drawUser(user, state.spending.find((each) => each.user === user.name))));
   drawTime(state.over_time);
   nameAudiences(state.audiences);
   drawLetters(state.dead_letters);
@@ -157,8 +157,19 @@ function drawBatches(batches) {
     el("td", {}, each.note ?? ""))));
 }
 
-function drawSources(sources) {
-  $("sources").hidden = !sources.length;
+function drawSources({ sources, refusals }) {
+  $("sources").hidden = !sources.length && !refusals;
+  const refused = refusals?.sources ?? [];
+  $("refused").hidden = !refused.length;
+  $("refused-since").textContent = refusals
+    ? `${refused.length ? "Counted" : "Nothing was refused"} since ${when(refusals.since)}, when the job was started. The ledger does not keep this: it is gone when the job ends.`
+    : "Only the page of a job that listens (run --listen --page_port) knows this: the ledger does not keep it.";
+  fill($("refused-rows"), ...refused.flatMap((source) => source.reasons.map((each) => el("tr", {},
+    el("td", {}, source.source),
+    el("td", { class: "number" }, each.status),
+    el("td", {}, el("code", {}, each.reason)),
+    el("td", { class: "number" }, count.format(each.count)),
+    el("td", {}, when(each.last_at))))));
   fill($("source-rows"), ...sources.map((each) => el("tr", {},
     el("td", {}, each.name),
     el("td", {}, when(each.last_at)),
@@ -199,7 +210,7 @@ async function lookReceipts() {
     el("td", {}, each.user ?? ""))) : [el("tr", {}, el("td", { colspan: 7, class: "hint" }, "There are none."))]));
 }
 
-function drawUser(user) {
+function drawUser(user, spending) {
   const share = user.allowance ? user.available / user.allowance : 0;
   return el("div", { class: "user" },
     el("h3", {}, user.name),
@@ -207,33 +218,41 @@ function drawUser(user) {
     el("div", { class: "bar", role: "img", "aria-label": `${user.available} of ${user.allowance} requests left` },
       weighed(el("i", { class: "left", "data-share": share })), weighed(el("i", { class: "spent", "data-share": 1 - share }))),
     el("p", { class: "hint" }, `${count.format(user.available ?? 0)} of ${count.format(user.allowance ?? 0)} requests left`
-      + (user.prospects ? `; ${count.format(user.prospects)} prospects wait, the last until ${when(user.empty_at)}` : "")));
+      + (user.prospects ? `; ${count.format(user.prospects)} prospects wait, the last until ${when(user.empty_at)}` : "")),
+    ...(spending ? drawn(spending.figure) : []));
 }
 
-function drawTime({ began, ended, outcomes }) {
-  const wide = Math.max(280, $("time").clientWidth);
-  const floor = 110;
-  const highest = Math.max(1, ...outcomes.map((span) => KINDS.reduce((sum, kind) => sum + span[kind], 0)));
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", `0 0 ${wide} ${floor}`);
-  svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", `Changes by outcome, at most ${highest} in a span`);
-  outcomes.forEach((span, place) => {
-    let base = floor;
-    for (const kind of KINDS) {
-      const tall = (span[kind] / highest) * (floor - 6);
-      if (!tall) continue;
-      base -= tall;
-      const bar = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      for (const [key, value] of Object.entries({ class: kind, x: (place * wide) / outcomes.length, y: base, width: Math.max(1, wide / outcomes.length - 1), height: tall })) bar.setAttribute(key, value);
-      svg.append(bar);
-    }
-  });
+function drawTime({ began, ended, outcomes, figure }) {
   const legend = el("p", { class: "legend" }, ...KINDS.map((kind) => el("span", {}, el("i", { class: kind }), kind)));
-  fill($("time"), outcomes.length ? svg : el("p", { class: "hint" }, "Nothing has ended yet."), outcomes.length ? el("p", { class: "hint" }, `${when(began)} to ${when(ended)}`) : null, legend);
+  if (!outcomes.length) {
+    fill($("time"), el("p", { class: "hint" }, "Nothing has ended yet."), legend);
+    return;
+  }
+  fill($("time"), ...drawn(figure), legend);
+  fill($("time").querySelector(".ends"), el("span", {}, when(began)), el("span", {}, when(ended)));
+}
+
+// A plot, as the server drew it and the report has it; all text in it was escaped there.
+function drawn(figure) {
+  return new DOMParser().parseFromString(figure, "text/html").body.childNodes;
+}
+
+// A link cannot show a token: where one was typed, what it leads to is fetched with it.
+async function save(event) {
+  if (!$("token").value) return;
+  event.preventDefault();
+  const answer = await read(event.currentTarget.getAttribute("href"));
+  if (!answer.ok) {
+    $("said").textContent = (await answer.json()).error;
+    return;
+  }
+  const href = URL.createObjectURL(await answer.blob());
+  el("a", { href, download: "dead-letters.jsonl" }).click();
+  setTimeout(() => URL.revokeObjectURL(href), 60000);
 }
 
 function drawLetters(letters) {
+  $("save-letters").hidden = !letters.length;
   if (!letters.length) {
     fill($("letters"), el("tr", {}, el("td", { colspan: 4, class: "hint" }, "There are none.")));
     return;
@@ -243,7 +262,8 @@ function drawLetters(letters) {
     el("td", {}, el("code", {}, each.reason)),
     el("td", { class: "number" }, count.format(each.letters)),
     el("td", {}, each.example, el("small", {}, each.source)),
-    el("td", {}, el("button", { type: "button", "data-reason": each.reason, onclick: () => send("/api/retry", { reason: each.reason }, `${each.reason}: the job tries them again`) }, "Try again")))));
+    el("td", {}, el("button", { type: "button", "data-reason": each.reason, onclick: () => send("/api/retry", { reason: each.reason }, `${each.reason}: the job tries them again`) }, "Try again"),
+      " ", el("a", { href: `/api/dead-letters.jsonl?${new URLSearchParams({ reason: each.reason })}`, download: "dead-letters.jsonl", onclick: save, "aria-label": `Download ${each.reason}` }, "Download")))));
   if (focused) document.querySelector(`[data-reason="${CSS.escape(focused)}"]`)?.focus();
 }
 
@@ -258,19 +278,36 @@ async function send(path, body, done) {
   look();
 }
 
+const ENTRIES = 30;
+
+// What became of a field's changes, oldest first.
+function timeline(entries) {
+  const older = entries.length - ENTRIES;
+  return el("ol", { class: "timeline" },
+    older > 0 ? el("li", {}, el("span", {}, `${count.format(older)} older ones are not shown`)) : null,
+    ...entries.slice(-ENTRIES).map((each) => el("li", {},
+      el("time", { datetime: each.at }, when(each.at)),
+      el("span", {}, el("code", {}, JSON.stringify(each.value)), " ", el("strong", {}, each.outcome), each.why ? `: ${each.why}` : ""))));
+}
+
 $("look").addEventListener("submit", async (event) => {
   event.preventDefault();
   const id = event.target.elements.id.value;
   const answer = await read(`/api/prospects/${encodeURIComponent(id)}`);
   const told = await answer.json();
-  const fields = told.fields ?? [];
-  fill($("prospect"), ...(fields.length ? fields.map((field) => el("div", { class: "field" },
+  if (!answer.ok) {
+    fill($("prospect"), el("p", { class: "hint" }, told.error));
+    return;
+  }
+  const lines = told.fields.map((field) => el("div", { class: "field" },
     el("h3", {}, field.field, field.audience ? ` (${field.audience})` : ""),
     el("p", {}, field.known ? `holds ${JSON.stringify(field.value)}${field.doubted ? ", perhaps" : ""}, confirmed ${when(field.confirmed_at)}` : "nothing is known of it"),
-    field.waiting ? el("p", { class: "hint" }, `${JSON.stringify(field.waiting.value)} waits to be sent`) : null,
-    el("ol", {}, ...field.others.map((other) => el("li", {}, `${JSON.stringify(other.value)}: ${other.outcome ?? ""} ${other.reason ?? ""}`))))) : [el("p", { class: "hint" }, `The ledger knows nothing of prospect ${id}.`)]));
+    timeline(field.timeline)));
+  lines.push(...told.excluded.map((each) => el("p", { class: "hint" }, `${when(each.recorded_at)}: ${each.what} was kept out. ${each.detail}`)));
+  fill($("prospect"), ...(lines.length ? lines : [el("p", { class: "hint" }, `The ledger knows nothing of prospect ${id}.`)]));
 });
 
+$("save-letters").addEventListener("click", save);
 $("key").addEventListener("submit", (event) => {
   event.preventDefault();
   look();

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.html_report.plots import share, stacked
+from pipeline.html_report.plots import budget, share, stacked
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
 from tests.support.browser import Browser, browser
@@ -62,6 +62,8 @@ def test_a_report_holds_what_the_replay_came_to_and_loads_nothing(replayed: Path
     assert "rejected 1 refused for good" in text
     assert "not_json 1" in text
     assert f"{ODD} 3" in text
+    assert "Requests of " in page
+    assert "the limit is 10,000, of which 500 are kept in reserve" in page
     assert not {"script", "link", "img", "iframe", "object"} & set(seen.tags)
     assert not re.search(r"(?:src|href)=|url\(|@import", page)
 
@@ -104,13 +106,14 @@ def test_a_report_fits_a_phone_and_a_desk(replayed: Path, chromium: Browser, wid
     )
     chromium.open((replayed / "report.html").as_uri())
     assert chromium.run("return document.documentElement.scrollWidth <= innerWidth")
-    assert chromium.run("return document.querySelectorAll('svg[aria-label]').length") == 2
+    assert chromium.run("return document.querySelectorAll('svg[aria-label]').length") == 3
     assert chromium.complaints() == []
 
 
 def test_a_plot_of_nothing_is_no_trouble() -> None:
     assert share({}, ["a"], "none") == ""
-    assert stacked([], ["a"], "x", "y", "none").startswith("<svg")
+    assert "<svg" in stacked([], ["a"], "x", "y", "none")
+    assert "<polygon" not in budget([], [], [], "", "x", "y", "none")
     assert "<rect" not in stacked([{"a": 0}], ["a"], "x", "y", "none")
 
 
