@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -59,27 +60,27 @@ def read_spending(
     """
     first, last = int(began // 60), int(ended // 60)
     share = live_share(connection)
-    terms = {
-        name: rest
-        for name, *rest in connection.execute(
-            "SELECT name, requests, per_seconds, reserve FROM users WHERE requests NOT NULL"
-        )
-    }
-    longest = max((round(per_seconds / 60) for _, per_seconds, _ in terms.values()), default=0)
-    minutes: dict[str, dict[int, tuple[int, int]]] = {}
-    for user, minute, requests, withheld in connection.execute(
-        "SELECT user, minute, sum(requests), max(withheld) FROM spends"
-        " WHERE minute > ? AND minute <= ? GROUP BY user, minute",
-        (first - max(longest, HOUR_MINUTES), last),
-    ):
-        minutes.setdefault(user, {})[minute] = (requests, withheld)
+    users = connection.execute(
+        "SELECT name, requests, coalesce(per_seconds, 3600.0), coalesce(reserve, 0) FROM users"
+        " ORDER BY name"
+    ).fetchall()
     length = -(-(last - first + 1) // most)
     found: list[Spending] = []
-    for user in sorted({*terms, *minutes}):
-        limit, per_seconds, reserve = terms.get(user, (None, 3_600.0, 0))
+    for user, limit, per_seconds, reserve in users:
         allowance = (limit or 0) - reserve
         window = int(per_seconds // 60)
-        requests, windows, withheld = _spans(minutes.get(user, {}), first, last, length, window)
+        # One walk along the primary key: grouping all users would look at all that is kept.
+        minutes = {
+            minute: (spent, less)
+            for minute, spent, less in connection.execute(
+                "SELECT minute, sum(requests), max(withheld) FROM spends"
+                " WHERE user = ? AND minute > ? AND minute <= ? GROUP BY minute",
+                (user, first - max(window, 1), last),
+            )
+        }
+        if limit is None and not minutes:
+            continue
+        requests, windows, withheld = _spans(minutes, first, last, length, window)
         found.append(
             Spending(
                 user,
@@ -90,7 +91,7 @@ def read_spending(
                 withheld,
                 limit,
                 reserve,
-                max(0, allowance - -int(-(share * allowance) // 1)),
+                max(0, allowance - math.ceil(share * allowance)),
                 window,
             )
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -78,6 +80,13 @@ def test_a_report_of_the_ledger_is_of_all_that_it_remembers(replayed: Path) -> N
     assert (refused.status, "are the same file" in refused.stderr) == (2, True)
     other = run(replayed, "report", "--ledger=l.db", "--output=in.jsonl")
     assert (other.status, "holds no report" in other.stderr) == (2, True)
+
+
+def test_the_requests_over_time_are_all_that_were_made(replayed: Path) -> None:
+    with closing(sqlite3.connect(replayed / "l.db")) as ledger:
+        (spent,) = ledger.execute("SELECT sum(requests) FROM spends").fetchone()
+        (counted,) = ledger.execute("SELECT count FROM totals WHERE name = 'requests'").fetchone()
+    assert spent == counted > 0
 
 
 def test_a_dry_run_is_reported_as_one(tmp_path: Path) -> None:
