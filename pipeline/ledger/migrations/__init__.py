@@ -7,6 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from pipeline.ledger.migrations import v1_ledger, v2_refreshes, v3_directory, v4_bulk
+from pipeline.ledger.migrations import (
+    v1_ledger,
+    v2_refreshes,
+    v3_directory,
+    v4_bulk,
+    v5_spellings,
+)
 
-MIGRATIONS: Final = (v1_ledger.SQL, v2_refreshes.SQL, v3_directory.SQL, v4_bulk.SQL)
+MIGRATIONS: Final = (
+    v1_ledger.SQL,
+    v2_refreshes.SQL,
+    v3_directory.SQL,
+    v4_bulk.SQL,
+    v5_spellings.SQL,
+)
