@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import random
 import signal
+import sqlite3
 import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
 from tests.support.org import SEGMENTS, asked
 from tests.support.program import (
+    ROOT,
     Ended,
     command,
     environment,
@@ -283,6 +286,42 @@ def test_a_runner_without_a_ledger_finds_accounts_in_a_directorys_file(
     assert ended.summary["delivered"] == 2
     assert [each["reason"] for each in ended.dead_letters] == ["prospect_unknown"]
     assert [sandbox.accounts()[each]["custom4"] for each in (1, 2)] == ["realized"] * 2
+
+
+def test_a_directory_from_before_accounts_had_keys_is_read_anew(
+    folder: Path, sandbox: Sandbox
+) -> None:
+    assert run(folder, *PULL).status == 0
+    with closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
+        ledger.execute("DELETE FROM addresses")
+    assert run(folder, *PULL).summary["read"] == len(THERE)
+    assert deliver(folder, record(domain="globex.com")).status == 0
+    assert posted(sandbox) == []
+    assert run(folder, *PULL).summary["full"] is False
+
+
+def test_the_example_creates_the_accounts_that_are_not_there(tmp_path: Path) -> None:
+    for name in ("accounts.yaml", "accounts.jsonl"):
+        text = (ROOT / "examples" / name).read_text("utf-8")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with running_sandbox(SandboxOptions()) as sandbox:
+        sandbox.seed({1: {"name": "Acme", "domain": "www.acme.example"}}, "account")
+        path = tmp_path / "accounts.yaml"
+        path.write_text(f"outreach: {{base_url: '{sandbox.url}'}}\n{path.read_text('utf-8')}")
+        outputs = ("--receipts=receipts.jsonl", "--dead_letters=dead_letters.jsonl")
+        words = ("--destination=accounts.yaml", *LEDGER, *outputs)
+        ended = run(tmp_path, "replay", "accounts.jsonl", *words)
+        assert ended.status == 0, ended.stderr
+        assert sandbox.accounts() == {
+            1: {
+                "name": "Acme",
+                "domain": "www.acme.example",
+                "custom3": "realized",
+                "industry": "Anvils",
+            },
+            2: {"name": "globex.example", "domain": "globex.example", "custom3": "realized"},
+            3: {"name": "Initech, Inc.", "custom3": "existing", "industry": "Software"},
+        }
 
 
 def test_a_rehearsal_has_the_accounts_that_the_files_name(tmp_path: Path) -> None:

@@ -132,9 +132,16 @@ class DirectoryPull:
                 return
 
     def _is_outgrown(self, found: pulls.PullState) -> bool:
-        """Whether other fields are to be read than were, or addresses that were not kept."""
-        missing = set(self._settings.fields) - set(found.fields)
-        return bool(missing) or (found.hashed and not self._settings.hashed)
+        """Whether other fields are to be read than were, or addresses that were not kept.
+
+        A record that has a title has a key: where no entry has any, none were read.
+        """
+        settings = self._settings
+        missing = set(settings.fields) - set(found.fields)
+        if missing or (found.hashed and not settings.hashed):
+            return True
+        has_keys = bool(settings.keys) and settings.object.title is not None
+        return has_keys and found.next_page is None and entries.lacks_keys(self._ledger)
 
     def _refused(self, answer: Answer, *, is_first: bool) -> None:
         with transaction(self._ledger):

@@ -118,6 +118,14 @@ def is_kept(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM pulls)").fetchone()[0])
 
 
+def lacks_keys(connection: sqlite3.Connection) -> bool:
+    """Whether there are entries, and none has an address or another key."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM directory) AND NOT EXISTS (SELECT 1 FROM addresses)"
+    ).fetchone()
+    return bool(row[0])
+
+
 def drop_addresses(
     connection: sqlite3.Connection, stale: Iterable[tuple[str, int]], *, hashed: bool = False
 ) -> None:
