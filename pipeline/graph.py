@@ -11,9 +11,9 @@ from apache_beam.pvalue import PCollection
 
 from pipeline.io.settle import Settle
 from pipeline.io.sinks import WriteDeadLetters
-from transforms.directory import BY_ID, LookupSource
 from transforms.elements import Change, DeadLetter, Exclusion, Outcome, Patch
 from transforms.mapping import Plan
+from transforms.matching import BY_ID, LookupSource
 from transforms.stages.coalesce import Coalesce
 from transforms.stages.map import Map
 from transforms.stages.parse import Parse
@@ -60,7 +60,7 @@ class Activation:
         coalesced = mapped.changes | "Coalesce" >> self.coalesce
         outcomes = (mapped.outcomes, *coalesced.outcomes)
         if (unknown := mapped.unresolved) is not None:
-            outcomes += (unknown | "RefuseUnresolved" >> RefuseUnresolved(self.plan.match),)
+            outcomes += (unknown | "RefuseUnresolved" >> RefuseUnresolved.of(self.plan),)
         return Gathered(coalesced.patches, outcomes, mapped.dead_letters)
 
     def take_in(self, pipeline: beam.Pipeline, source: beam.PTransform) -> TakenIn:

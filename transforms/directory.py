@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 import orjson
 
+from transforms.matching import folded, natural_keys
+from transforms.outreach.fields import OutreachObject
 from transforms.times import format_time, parse_time
 
-Match = Literal["outreach_id", "email", "external_id"]
-BY_ID: Final = "outreach_id"
-BY_EMAIL: Final = "email"
-BY_EXTERNAL_ID: Final = "external_id"
-
 _DIGEST_BYTES: Final = 16
+DIGEST_LENGTH: Final = 2 * _DIGEST_BYTES
+"""Hexadecimal digits of a digest."""
 
 
 class DirectoryEntry(NamedTuple):
@@ -27,7 +26,7 @@ class DirectoryEntry(NamedTuple):
 
     Attributes:
       outreach_id: the prospect.
-      emails: its addresses, as `folded`, or digests of them.
+      emails: its addresses, as `folded`, or digests of them; of an account, its natural keys.
       external_id: an id of another system's, if it has one.
       updated_at: microseconds since the epoch; Outreach tells it to the second.
       fields: the mapped fields that hold something, as the text of a JSON object.
@@ -40,36 +39,20 @@ class DirectoryEntry(NamedTuple):
     fields: str
 
 
-class Lookup(Protocol):
-    """Finds prospects by what they are known by."""
-
-    def find(self, keys: Sequence[str]) -> Mapping[str, Sequence[int]]:
-        """The OutreachIds of each key that any prospect has; keys of none are absent."""
-
-
-class LookupSource(Protocol):
-    """Makes a `Lookup` where it is used; picklable."""
-
-    def open(self) -> Lookup:
-        """The look-up, for one worker."""
-
-
-def folded(address: str) -> str:
-    """An e-mail address for comparing: capitals and the blanks around it make no difference."""
-    return address.strip().casefold()
-
-
 def digest_of(address: str) -> str:
-    """What stands in place of an address, where addresses are not to be kept."""
+    """What stands in place of an address or key, where these are not to be kept."""
     return blake2b(folded(address).encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 
-def entry_of(resource: Mapping[str, Any], fields: Iterable[str]) -> DirectoryEntry:
-    """The entry of a prospect as Outreach answers it.
+def entry_of(
+    resource: Mapping[str, Any], fields: Iterable[str], kind: OutreachObject
+) -> DirectoryEntry:
+    """The entry of a record as Outreach answers it.
 
     Args:
-      resource: of JSON:API, with ``emails``, ``externalId`` and ``updatedAt``.
+      resource: of JSON:API, with the attributes that `OutreachObject.listed` names.
       fields: names of the mapped fields.
+      kind: what the record is.
 
     Raises:
       KeyError, TypeError, ValueError: it is no such resource.
@@ -79,7 +62,7 @@ def entry_of(resource: Mapping[str, Any], fields: Iterable[str]) -> DirectoryEnt
     external_id = attributes.get("externalId")
     return DirectoryEntry(
         int(resource["id"]),
-        tuple(dict.fromkeys(folded(each) for each in attributes.get("emails") or ())),
+        tuple(dict.fromkeys(key for each in kind.keys for key in each.keys_in(attributes))),
         None if external_id in (None, "") else str(external_id),
         parse_time(attributes["updatedAt"]),
         orjson.dumps({name: value for name, value in held.items() if value is not None}).decode(),
@@ -120,6 +103,6 @@ def read_entry(line: bytes) -> DirectoryEntry:
 
 def keys_of(entry: DirectoryEntry, match: str) -> Sequence[str]:
     """By what a prospect is found."""
-    if match == BY_EMAIL:
+    if natural_keys(match):
         return entry.emails
     return () if entry.external_id is None else (entry.external_id,)

@@ -14,8 +14,8 @@ from typing import Final, Self, TypeVar
 import orjson
 
 from transforms.conditions import Condition
-from transforms.directory import BY_ID
 from transforms.elements import FROM_RECEIPT, STATUSES
+from transforms.matching import BY_ID
 from transforms.outreach.fields import CUSTOM_FIELDS, OBJECTS, PROSPECT
 from transforms.text import did_you_mean
 

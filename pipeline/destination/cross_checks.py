@@ -15,6 +15,7 @@ from pipeline.destination.error_text import looks_secret, shown_unless_secret
 from pipeline.destination.keys.sections import BearerAuth, Budget, OAuth
 from pipeline.destination.types import TARGETS, custom_number
 from pipeline.destination.yaml_reader import Document, Path, Problem, spell
+from transforms.matching import BY_ID, Match
 from transforms.outreach.fields import OBJECTS, PROSPECT
 from transforms.plan import canonical
 from transforms.text import nearest
@@ -169,20 +170,22 @@ def _object(document: Document) -> str:
 
 def _mode(document: Document) -> Iterator[Problem]:
     data = document.data if isinstance(document.data, dict) else {}
-    identity = data.get("identity")
+    kind, identity = OBJECTS[_object(document)], data.get("identity")
     match = identity.get("match") if isinstance(identity, dict) else None
-    if _object(document) == "account" and match in ("email", "external_id"):
+    natural = [each.match for each in kind.keys]
+    at = ("identity", "match")
+    if match in get_args(Match) and match not in kind.matches:
         yield Problem(
-            document.line(("identity", "match")),
-            ("identity", "match"),
-            f"accounts are known by their ids, and have no {match}; write match: outreach_id",
+            document.line(at),
+            at,
+            f"no {kind.name} is known by that ({match}); write one of {', '.join(kind.matches)}",
         )
-    if data.get("mode") == "upsert" and match != "email":
+    elif data.get("mode") == "upsert" and (match or kind.matched) not in natural:
         yield Problem(
             document.line(("mode",)),
             ("mode",),
-            "upsert creates prospects by their e-mail addresses, and they are matched by"
-            f" {match or 'outreach_id'}; write identity: {{match: email}}",
+            f"upsert creates {kind.plural} by their {natural[0]}s, and they are matched by"
+            f" {match or BY_ID}; write identity: {{match: {natural[0]}}}",
         )
 
 

@@ -21,7 +21,7 @@ from pipeline.destination.cross_checks import (
 from pipeline.destination.error_text import RefusalError, problems_of, shown_unless_secret
 from pipeline.destination.keys.conditions import Condition
 from pipeline.destination.keys.delivery import Delivery
-from pipeline.destination.keys.mapping import Attribute, Audience
+from pipeline.destination.keys.mapping import Attribute, Audience, with_match
 from pipeline.destination.keys.records import ColumnNames, Directory, Identity, Reconciliation
 from pipeline.destination.keys.sections import (
     Alerts,
@@ -101,8 +101,8 @@ class Destination(Section):
     )
     mode: Literal["update", "upsert"] = Field(
         "update",
-        description="`upsert` creates a prospect whose e-mail nobody has, where somebody enters an"
-        " audience; needs `identity.match: email` and a ledger.",
+        description="`upsert` creates who is not in Outreach yet and enters an audience; needs a"
+        " ledger, and for prospects `identity.match: email`. Accounts are matched by `domain`.",
         examples=["upsert"],
     )
     identity: Identity = Field(Identity(), examples=[{"namespace": "Oid"}])
@@ -212,7 +212,8 @@ def load_destination(path: str, environ: Mapping[str, str] | None = None) -> Des
     hushed = {problem.path for problem in secret}
     problems = [*document.problems, *contradictions(document)]
     try:
-        destination = Destination.model_validate(document.data, context={"folder": _folder(path)})
+        folder = {"folder": _folder(path)}
+        destination = Destination.model_validate(with_match(document.data), context=folder)
     except ValidationError as error:
         problems += problems_of(error, Destination, document)
     problems = secret + [p for p in problems if p.path not in hushed]

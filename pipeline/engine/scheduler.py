@@ -30,8 +30,8 @@ from pipeline.ledger.oversight import actions
 from pipeline.ledger.refresh import Refresh
 from pipeline.ledger.store import path_of, transaction
 from transforms.clock import micros
-from transforms.directory import BY_ID
 from transforms.elements import Block
+from transforms.matching import BY_ID
 from transforms.outreach.delivery import UserProgress
 from transforms.outreach.read_before_write import READ_LEAST
 from transforms.outreach.sender_pool import SenderPool

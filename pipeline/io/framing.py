@@ -1,7 +1,7 @@
 """Framing: where each arrival of a file begins and ends, decided by the file's beginning.
 
-- **CSV**: the first line that is not blank names a column ``outreach_id``, ``email`` or
-  ``external_id``.
+- **CSV**: the first line that is not blank names a column ``outreach_id``, ``email``,
+  ``external_id``, ``domain`` or ``name``.
 - **A document**: that line is no JSON value, but the whole file is one, or several after one
   another, of up to `LARGEST_DOCUMENT` bytes. It is one arrival.
 - **JSON Lines**: anything else; each line is an arrival, whatever it holds.

@@ -21,6 +21,7 @@ from transforms.formats.csv_rows import (
     split_header,
     without_separator,
 )
+from transforms.matching import kinds_of
 from transforms.text import did_you_mean, listed, nearest
 
 _BEGINNING: Final = 1 << 16
@@ -67,7 +68,7 @@ def check_headers(paths: Iterable[str], columns: Columns = (), match: str = IDEN
 
 def _has(line: str, match: str) -> bool:
     header = read_header(line)
-    return header is not None and match in header.identities
+    return header is not None and not set(kinds_of(match)).isdisjoint(header.identities)
 
 
 def _check_named(path: str, ours: str, theirs: str, found: Sequence[str]) -> None:

@@ -25,9 +25,9 @@ from pipeline.runners import failing_as_ours, new_pipeline, other_runner
 from pipeline.summary import Counts, with_unmapped
 from transforms import mapping
 from transforms.clock import steady
-from transforms.directory import BY_ID
 from transforms.errors import ConfigurationError
 from transforms.formats.csv_rows import Columns
+from transforms.matching import BY_ID
 from transforms.stages.patch import PatchProspects, Rehearse
 
 

@@ -12,8 +12,8 @@ from pipeline.destination.stage_config import budget_of, plan_of
 from pipeline.io.files import blocks, expand
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
-from transforms.directory import BY_EMAIL
 from transforms.formats.csv_rows import Columns
+from transforms.matching import kind_of, natural_keys
 from transforms.outreach.sender_pool import Access
 from transforms.stages.parse import parse
 
@@ -93,17 +93,21 @@ def prospects_of(
     """
     plan = plan_of(destination)
     found: set[int] = set()
-    keys: dict[str, None] = {}
+    keys: dict[str, str] = {}
     for path in expand(files):
         for block in blocks(path, 0, columns=columns):
             parsed = parse(block, plan.identity, plan.sources, 0, rules=plan.reading)
             found.update(change.outreach_id for change in parsed.memberships)
             found.update(change.outreach_id for change in parsed.attributes)
-            keys.update(dict.fromkeys(parsed.keys))
+            spelled = parsed.spellings or [""] * len(parsed.keys)
+            keys.update(zip(parsed.keys, spelled, strict=True))
     prospects: dict[int, dict[str, object]] = {each: {} for each in found if each > 0}
     first = max(prospects, default=0) + 1
-    for outreach_id, key in enumerate(keys, first):
-        prospects[outreach_id] = (
-            {"emails": [key]} if plan.match == BY_EMAIL else {"externalId": key}
-        )
+    natural = natural_keys(plan.match)
+    for outreach_id, (key, spelling) in enumerate(keys.items(), first):
+        if natural:
+            kind = kind_of(natural, key)
+            prospects[outreach_id] = {kind.attribute: kind.value(key, spelling)}
+        else:
+            prospects[outreach_id] = {"externalId": key}
     return prospects

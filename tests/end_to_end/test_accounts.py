@@ -129,7 +129,11 @@ def test_a_ledger_is_of_one_kind_of_object(folder: Path, sandbox: Sandbox) -> No
     ("more", "said"),
     [
         ({"attributes": [{"source": "a", "target": "firstName"}]}, "is no field of accounts"),
-        ({"identity": {"match": "email"}}, "accounts are known by their ids"),
+        ({"identity": {"match": "email"}}, "no account is known by that (email)"),
+        (
+            {"mode": "upsert", "identity": {"match": "outreach_id"}},
+            "matched by outreach_id; write identity: {match: domain}",
+        ),
     ],
 )
 def test_what_accounts_have_not_is_refused(

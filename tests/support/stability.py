@@ -40,7 +40,7 @@ SAMPLES: tuple[Any, ...] = (
     Block("projects/p/subscriptions/s", 0, [b"{}", b"\x00"], 1, "id,é", 2**51, "17"),
     MEMBERSHIP,
     ATTRIBUTE,
-    Arrived([MEMBERSHIP], [ATTRIBUTE], ["ann@example.com"]),
+    Arrived([MEMBERSHIP], [ATTRIBUTE], ["ann@example.com"], ["Ann"]),
     CHANGE,
     Patch(7, "ops", [CHANGE], 2, 2**51, 2**51 + 1),
     Outcome("rejected", [CHANGE], 2**51, "forbidden", "é", 403, "ops", "ann@example.com", "email"),

@@ -10,16 +10,15 @@ from typing import Any, Final, Protocol
 import orjson
 
 from transforms.conditions import sources
-from transforms.directory import BY_EMAIL, BY_ID
 from transforms.elements import AttributeChange, Block, DeadLetter, MembershipChange
 from transforms.formats.attribute_paths import ABSENT, Wanted, find, wanted
 from transforms.formats.validation import (
     Refused,
-    read_email,
-    read_external_id,
+    read_key,
     read_outreach_id,
     read_value,
 )
+from transforms.matching import BY_ID, kind_of, kinds_of, natural_keys
 from transforms.plan import Reading, canonical
 from transforms.text import shown
 
@@ -47,6 +46,8 @@ class RecordContext:
     Attributes:
       identity: the identityMap namespace whose id is the OutreachId, or what `match` says.
       match: by what records name a prospect.
+      kinds: the same, and what stands in for it where it is not there.
+      spellings: of each key, how it was spelled first; empty where that is the key itself.
       facts: by place and prospect, the attributes that conditions look at.
       keys: where that is not the OutreachId, each address or id once; see `prospect`.
       paths: where else an OutreachId is looked for; empty for where each format has it.
@@ -71,6 +72,7 @@ class RecordContext:
         "_letters",
         "_letters_of_arrival",
         "_mapped",
+        "_natural",
         "_recorded_at",
         "_segments",
         "_text",
@@ -83,6 +85,7 @@ class RecordContext:
         "facts",
         "identity",
         "keys",
+        "kinds",
         "line",
         "match",
         "memberships",
@@ -93,6 +96,7 @@ class RecordContext:
         "records",
         "segment",
         "sequence",
+        "spellings",
         "status",
     )
 
@@ -112,8 +116,11 @@ class RecordContext:
         source = rules.source(block.source)
         self._mapped = rules.segments
         self.match = rules.match
+        self.kinds = kinds_of(rules.match)
         self.prospect = read_outreach_id if rules.match == BY_ID else self._key_place
+        self._natural = natural_keys(rules.match)
         self.keys: list[str] = []
+        self.spellings: list[str] = []
         self._key_places: dict[str, int] = {}
         self._wanted_facts = facts_wanted(rules)
         self.facts: dict[tuple[int, int], dict[str, object]] = {}
@@ -130,12 +137,17 @@ class RecordContext:
         self.arrival_id = ""
         self.begin(block.line, block.position)
 
-    def _key_place(self, value: object) -> int:
+    def prospect_by(self, kind: str, value: object) -> int:
+        """As of `prospect`, where a record names it by one of `kinds`."""
+        return self.prospect(value) if kind == self.match else self._key_place(value, kind)
+
+    def _key_place(self, value: object, kind: str = "") -> int:
         """What stands for a prospect that is known by a key: minus the key's place, from 1."""
-        key = read_email(value) if self.match == BY_EMAIL else read_external_id(value)
+        key, spelling = read_key(kind or self.match, value)
         place = self._key_places.get(key)
         if place is None:
             self.keys.append(key)
+            self.spellings.append(spelling)
             place = self._key_places[key] = len(self.keys)
         return -place
 
@@ -145,7 +157,10 @@ class RecordContext:
 
     def name_of(self, prospect: int) -> str:
         """A prospect as its record named it, for people."""
-        return shown(self.keys[-prospect - 1]) if prospect < 0 else str(prospect)
+        if prospect > 0:
+            return str(prospect)
+        key, spelling = self.keys[-prospect - 1], self.spellings[-prospect - 1]
+        return shown(kind_of(self._natural, key).text(key, spelling) if self._natural else key)
 
     def begin(self, line: int, place: int) -> None:
         """Moves on to the next arrival of the block, at its place among all."""

@@ -3,7 +3,8 @@
 The columns ``outreach_id, segment, status, event_time, namespace`` are told by their names in
 any order; any other column is an attribute, named by its header without ``attributes.``. An
 empty cell means that there is nothing: a row cannot clear an attribute. A prospect may be named by
-``email`` or ``external_id`` in place of ``outreach_id``; they are attributes besides.
+``email`` or ``external_id`` in place of ``outreach_id``, an account by ``domain`` or ``name``;
+these are attributes besides.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any, Final, NamedTuple
 from transforms.formats.validation import Refused
 
 COLUMNS: Final = ("outreach_id", "segment", "status", "event_time", "namespace")
-IDENTITIES: Final = ("outreach_id", "email", "external_id")
+IDENTITIES: Final = ("outreach_id", "email", "external_id", "domain", "name")
 """Columns of which a header has one: by them a row names its prospect."""
 DELIMITERS: Final = ",;\t|"
 _SEPARATOR: Final = re.compile(rb"sep=[^\r\n]\r?\n", re.IGNORECASE)
@@ -116,7 +117,9 @@ def read_row(row: bytes, header: Header | None) -> dict[str, Any] | None:
         is wrong.
     """
     if header is None:
-        raise Refused("not_csv", "the header names no column outreach_id, email or external_id")
+        raise Refused(
+            "not_csv", "the header names no column outreach_id, email, external_id, domain or name"
+        )
     try:
         cells = _cells(row.decode(), header.delimiter)
     except UnicodeDecodeError as error:

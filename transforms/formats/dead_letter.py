@@ -8,7 +8,7 @@
 What arrived is a string, ``{"base64": "…"}`` where it was no UTF-8, or, where a person has
 mended it in place, the record itself. The objects may be strings of JSON, too, as they are
 where letters went through a table whose columns have one type each. Where nobody was known by its
-key, the second has ``email`` or ``external_id`` in place of ``outreach_id``.
+key, the second has that, such as ``email`` or ``domain``, in place of ``outreach_id``.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ def _arrival(payload: object) -> bytes:
 
 
 def _read_change(payload: dict[str, Any], reading: RecordContext) -> None:
-    key = payload.get(reading.match)
-    if payload.get("outreach_id") is None and key is not None:
-        prospect = reading.prospect(key)
+    named = [kind for kind in reading.kinds if payload.get(kind) is not None]
+    if payload.get("outreach_id") is None and named:
+        prospect = reading.prospect_by(named[0], payload[named[0]])
     else:
         prospect = read_outreach_id(payload.get("outreach_id"))
     time = read_instant(payload.get("event_time"), "event_time", reading.published)

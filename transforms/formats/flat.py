@@ -3,7 +3,8 @@
     {"outreach_id": 1234, "segment": "5114…", "status": "realized",
      "event_time": "2026-01-02T03:04:05Z", "namespace": "ups", "attributes": {…}}
 
-In place of `outreach_id`, `email` or `external_id` where the destination matches by that.
+In place of `outreach_id`, `email`, `external_id`, `domain` or `name` where the destination matches
+by that.
 `segment` and `status` may both be absent beside `attributes`; `event_time`, `namespace` and
 `attributes` always. Other keys are ignored. Where ``identity.path`` names another place for the id,
 it is looked for there; a source may name the segment of records that do not.
@@ -26,6 +27,8 @@ from transforms.formats.validation import (
 from transforms.text import shown
 
 SHAPE: Final = "a flat record (outreach_id, segment, status)"
+_KEYS: Final = {"name", "domain", "event_time", "namespace", "attributes"}
+"""Those of a record of attributes alone, about an account that it names."""
 
 
 def matches(record: dict[str, Any]) -> bool:
@@ -34,15 +37,18 @@ def matches(record: dict[str, Any]) -> bool:
         return False
     if "outreach_id" in record or ("segment" in record and "status" in record):
         return True
-    return "attributes" in record and ("email" in record or "external_id" in record)
+    if "attributes" not in record:
+        return False
+    return "email" in record or "external_id" in record or record.keys() <= _KEYS
 
 
 def read(record: dict[str, Any], reading: RecordContext) -> None:
     """See `Format`; a bad status costs the membership but not the attributes."""
     key = reading.match
-    if record.get(key) is not None and not reading.paths:
+    is_alone = not reading.paths and len(reading.kinds) == 1
+    if is_alone and record.get(key) is not None:
         prospects = [reading.prospect(record[key])]
-    elif key in record and not reading.paths:
+    elif is_alone and key in record:
         raise Refused("identity_missing", f"{key} is empty; put the prospect's id there")
     else:
         about = record.get("attributes")

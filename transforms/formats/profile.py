@@ -43,7 +43,10 @@ def read(record: dict[str, Any], reading: RecordContext) -> None:
 
 def _read_prospects(record: dict[str, Any], reading: RecordContext) -> list[int]:
     identities = read_object(record.get("identityMap"), "identityMap")
-    ids = _ids(identities, reading.identity)
+    kind, namespace, ids = reading.match, reading.identity, _ids(identities, reading.identity)
+    for other in reading.kinds[1:]:
+        if not ids:
+            kind, namespace, ids = other, other, _ids(identities, other)
     if not ids:
         raise Refused(
             "identity_missing",
@@ -54,9 +57,10 @@ def _read_prospects(record: dict[str, Any], reading: RecordContext) -> list[int]
     prospects: dict[int, None] = {}  # an ordered set: an id that is there twice counts once
     for entry in ids:
         try:
-            prospects[reading.prospect(entry.get("id") if type(entry) is dict else entry)] = None
+            named = entry.get("id") if type(entry) is dict else entry
+            prospects[reading.prospect_by(kind, named)] = None
         except Refused as refused:
-            reading.refuse(refused, f"identityMap.{reading.identity}")
+            reading.refuse(refused, f"identityMap.{namespace}")
     return list(prospects)
 
 

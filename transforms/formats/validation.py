@@ -11,8 +11,16 @@ from typing import Any, Final
 
 import orjson
 
-from transforms.directory import folded
 from transforms.elements import STATUSES
+from transforms.matching import (
+    BY_DOMAIN,
+    BY_EMAIL,
+    BY_NAME,
+    DOMAIN,
+    LONGEST_NAME,
+    NAME,
+    folded,
+)
 from transforms.text import did_you_mean, shown
 from transforms.times import parse_time
 
@@ -90,6 +98,52 @@ def read_external_id(value: object) -> str:
     raise Refused(
         "identity_invalid", f"{shown(value)} is not an external id; it must be text or a number"
     )
+
+
+def read_domain(value: object) -> str:
+    """An account's domain, as `transforms.matching.folded_domain`.
+
+    Raises:
+      Refused: ``identity_invalid``.
+    """
+    domain = DOMAIN.fold(value) if type(value) is str else ""
+    if domain:
+        return domain
+    raise Refused(
+        "identity_invalid", f"{shown(value)} is not a domain; it must be one such as acme.com"
+    )
+
+
+def read_name(value: object) -> str:
+    """An account's name, as it is spelled, without the blanks around it.
+
+    Raises:
+      Refused: ``identity_invalid``.
+    """
+    if type(value) is str and 0 < len(value.strip()) <= LONGEST_NAME:
+        return value.strip()
+    raise Refused(
+        "identity_invalid",
+        f"{shown(value)} is not an account's name; it must be text of up to {LONGEST_NAME}"
+        " characters",
+    )
+
+
+def read_key(kind: str, value: object) -> tuple[str, str]:
+    """A key of a kind, and how it was spelled; the latter empty where that is the key itself.
+
+    Raises:
+      Refused: ``identity_invalid``.
+    """
+    if kind == BY_EMAIL:
+        return read_email(value), ""
+    if kind == BY_DOMAIN:
+        return read_domain(value), ""
+    if kind == BY_NAME:
+        name = read_name(value)
+        key = NAME.key(name)
+        return key, "" if name == NAME.text(key) else name
+    return read_external_id(value), ""
 
 
 def read_segment(value: object) -> str:

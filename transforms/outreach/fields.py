@@ -16,6 +16,8 @@ from datetime import UTC, date, datetime
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
 
+from transforms.matching import ACCOUNT_KEYS, PROSPECT_KEYS, Match, NaturalKey
+
 Kind = Literal[
     "string", "boolean", "integer", "number", "date", "date-time", "array-of-strings", "array"
 ]
@@ -113,12 +115,21 @@ class OutreachObject(NamedTuple):
       plural: as in its address, and before its scopes.
       fields: its attributes, by name.
       listed: attributes that the directory holds of each, besides the mapped ones.
+      keys: by which it is looked up and created, the best first.
+      matches: by what records may name it.
+      matched: by what they do where one that is unknown is to be created and nothing is said;
+        None where it must be said.
+      title: the attribute without which none is created; None where there is no such.
     """
 
     name: str
     plural: str
     fields: Mapping[str, Field]
     listed: tuple[str, ...]
+    keys: tuple[NaturalKey, ...]
+    matches: tuple[Match, ...]
+    matched: Match | None = None
+    title: str | None = None
 
     @property
     def path(self) -> str:
@@ -137,9 +148,23 @@ OBJECTS: Final[Mapping[str, OutreachObject]] = {
     each.name: each
     for each in (
         OutreachObject(
-            "prospect", "prospects", PROSPECT_FIELDS, ("emails", "externalId", "updatedAt")
+            "prospect",
+            "prospects",
+            PROSPECT_FIELDS,
+            ("emails", "externalId", "updatedAt"),
+            PROSPECT_KEYS,
+            ("outreach_id", "email", "external_id"),
         ),
-        OutreachObject("account", "accounts", ACCOUNT_FIELDS, ("name", "domain", "updatedAt")),
+        OutreachObject(
+            "account",
+            "accounts",
+            ACCOUNT_FIELDS,
+            ("name", "domain", "updatedAt"),
+            ACCOUNT_KEYS,
+            ("outreach_id", "domain", "name"),
+            matched="domain",
+            title="name",
+        ),
     )
 }
 """Prospects and accounts, by name."""

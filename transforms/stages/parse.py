@@ -44,6 +44,7 @@ class Parsed(NamedTuple):
       places: of each dead letter, its element's place in its arrival, from 0.
       keys: of the prospects that are known by one; see `RecordContext.prospect`.
       exclusions: what the destination's conditions kept out.
+      spellings: of each key, how it was spelled; empty where no spelling differs from its key.
     """
 
     memberships: Sequence[MembershipChange]
@@ -55,6 +56,7 @@ class Parsed(NamedTuple):
     places: Sequence[int] = ()
     keys: Sequence[str] = ()
     exclusions: Sequence[Exclusion] = ()
+    spellings: Sequence[str] = ()
 
 
 def parse(
@@ -103,6 +105,7 @@ def parse(
         places,
         reading.keys,
         exclusions,
+        reading.spellings if any(reading.spellings) else (),
     )
 
 
@@ -157,12 +160,14 @@ class Arrived(NamedTuple):
     Attributes:
       memberships: of prospects by id, or by minus the place of their key, from 1.
       attributes: the same.
-      keys: addresses or external ids, each once.
+      keys: addresses, external ids or others, each once.
+      spellings: as of `Parsed`.
     """
 
     memberships: Sequence[MembershipChange]
     attributes: Sequence[AttributeChange]
     keys: Sequence[str] = ()
+    spellings: Sequence[str] = ()
 
 
 register(Arrived)
@@ -265,7 +270,7 @@ class ParseDoFn(beam.DoFn):
                 block.line,
             )
         if parsed.memberships or parsed.attributes:
-            yield Arrived(parsed.memberships, parsed.attributes, parsed.keys)
+            yield Arrived(parsed.memberships, parsed.attributes, parsed.keys, parsed.spellings)
         for letter in parsed.dead_letters:
             yield TaggedOutput("dead_letters", letter)
         for exclusion in parsed.exclusions:

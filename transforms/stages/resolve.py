@@ -18,7 +18,7 @@ from apache_beam.pvalue import AsDict, PCollection, TaggedOutput
 from apache_beam.typehints import with_input_types
 
 from transforms.coders import register
-from transforms.directory import DirectoryEntry, Lookup, LookupSource, digest_of, keys_of
+from transforms.directory import DirectoryEntry, digest_of, keys_of
 from transforms.elements import (
     KEYED,
     AttributeChange,
@@ -26,6 +26,7 @@ from transforms.elements import (
     MembershipChange,
 )
 from transforms.mapping import Mapping as PlanMapping
+from transforms.matching import Lookup, LookupSource
 from transforms.plan import Plan
 from transforms.stages.parse import Arrived
 
@@ -36,14 +37,16 @@ class Unresolved(NamedTuple):
     """Changes of one key of which no prospect is known, or several.
 
     Attributes:
-      key: an address or an external id.
+      key: an address, an external id or another.
       changes: mapped, with 0 for the OutreachId.
       prospects: how many have the key; 0 or more than 1.
+      spelling: of the key in its record; empty where it is the key itself.
     """
 
     key: str
     changes: Sequence[Change]
     prospects: int
+    spelling: str = ""
 
 
 register(Unresolved)
@@ -108,7 +111,8 @@ def resolve(
         attributes += [each for each in several if each.source in misfits]
         changes = [each for each in mapped.changes if each.origin not in misfits or each.segment]
         if changes:
-            unresolved.append(Unresolved(arrived.keys[place], changes, len(ids[place])))
+            spelling = arrived.spellings[place] if arrived.spellings else ""
+            unresolved.append(Unresolved(arrived.keys[place], changes, len(ids[place]), spelling))
     return Resolution(Arrived(memberships, attributes), unresolved)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 from pipeline.destination.keys.conditions import Condition
 from pipeline.destination.keys.sections import Section
 from pipeline.destination.types import TARGETS, AttributePath, Line, MappingId, Target, Value
+from transforms.outreach.fields import OBJECTS
 
 
 class Values(Section):
@@ -105,3 +107,19 @@ class Attribute(Section):
         description="What an empty attribute does: `clear` the field, or `keep` what it holds.",
         examples=["keep"],
     )
+
+
+def with_match(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A destination's plain data, with the ``identity.match`` that `mode: upsert` takes for said.
+
+    Args:
+      data: as it is written; whatever is not shaped as it should be stays.
+    """
+    kind, identity = data.get("object"), data.get("identity")
+    if data.get("mode") != "upsert" or not isinstance(kind, str) or kind not in OBJECTS:
+        return data
+    said = {} if identity is None else identity
+    matched = OBJECTS[kind].matched
+    if matched is None or not isinstance(said, dict) or said.get("match") is not None:
+        return data
+    return {**data, "identity": {**said, "match": matched}}

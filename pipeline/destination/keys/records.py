@@ -8,8 +8,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from pipeline.destination.keys.sections import Section
 from pipeline.destination.types import Line
-from transforms.directory import BY_EMAIL, BY_EXTERNAL_ID, BY_ID, Match
 from transforms.formats.csv_rows import COLUMNS, IDENTITIES, Columns
+from transforms.matching import BY_ID, Match
 
 
 def _listed(value: object) -> object:
@@ -27,7 +27,9 @@ Paths = Annotated[
 ]
 """Paths such as ``context.traits.outreach_id``; one may stand without a list."""
 
-_NAMESPACES = {BY_ID: "Oid", BY_EMAIL: "email", BY_EXTERNAL_ID: BY_EXTERNAL_ID}
+
+_NAMESPACES = {BY_ID: "Oid"}
+"""Where that is not what it is matched by."""
 
 
 class Identity(Section):
@@ -36,8 +38,9 @@ class Identity(Section):
     match: Match = Field(
         BY_ID,
         description="By what records name a prospect: the id that it has in Outreach, its `email`,"
-        " or the `external_id` that it has there of another system.",
-        examples=["outreach_id", "email"],
+        " or the `external_id` that it has there of another system. An account is named by its id,"
+        " its `domain` (or, where a record has none, its name), or its `name`.",
+        examples=["outreach_id", "email", "domain"],
     )
     namespace: Line | None = Field(
         None,
@@ -54,7 +57,7 @@ class Identity(Section):
     @property
     def of_profiles(self) -> str:
         """The namespace in which profiles have what they are matched by."""
-        return self.namespace or _NAMESPACES[self.match]
+        return self.namespace or _NAMESPACES.get(self.match, self.match)
 
 
 class Directory(Section):
@@ -117,6 +120,12 @@ class ColumnNames(Section):
         None,
         description="The column with the prospect's id in another system.",
         examples=["CRM ID"],
+    )
+    domain: Line | None = Field(
+        None, description="The column with the account's domain.", examples=["Website"]
+    )
+    name: Line | None = Field(
+        None, description="The column with the account's name.", examples=["Company"]
     )
     segment: Line | None = Field(
         None, description="The column with the audience's id.", examples=["Audience"]

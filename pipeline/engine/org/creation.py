@@ -1,9 +1,9 @@
-"""Creating the prospects that Outreach does not have yet, one request each, with all that waits.
+"""Creating what Outreach does not have yet: one request each, with all that waits for it.
 
 Only who was just looked up and is unknown is created, and only where somebody enters or stays in an
-audience, or for attributes alone: whoever only leaves need not be there. An address that somebody
-else has created meanwhile is answered 422 as a duplicate (Outreach's API reference), and is looked
-up again.
+audience, or for attributes alone: whoever only leaves need not be there. A prospect or an account
+that somebody else has created meanwhile is answered 422 as a duplicate (Outreach's API reference),
+and is looked up again.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import orjson
 
@@ -28,6 +29,7 @@ from transforms.elements import DELIVERED, REJECTED, SUPERSEDED, Change, Outcome
 from transforms.fold import Held, gather, settle
 from transforms.formats.platforms.members import LEFT
 from transforms.mapping import Mapping as PlanMapping
+from transforms.matching import kind_of
 from transforms.outreach.error_body import read_error_body
 from transforms.outreach.normalisation import is_same_value
 from transforms.outreach.proof import NOT_KEPT, classify_document
@@ -93,7 +95,8 @@ class Creation:
     async def _create(self, requester: Requester, key: str) -> None:
         waiting = unresolved.of_key(self._ledger, key)
         winners, _ = _folded(each.change for each in waiting)
-        answer = await self._post(requester, key, winners)
+        spelling = max((each.spelling for each in waiting), default="")
+        answer = await self._post(requester, key, spelling, winners)
         if answer.verdict.fate is Fate.FIELD_REFUSED:
             if _DUPLICATE in read_error_body(answer.reply.body).ids:
                 # Somebody has it by now, and is found by the next look-up; or is never shown.
@@ -102,22 +105,43 @@ class Creation:
                     self._refuse(key, answer)
                 return
             # Some value is refused: created without any, the prospect is patched as others are.
-            answer = await self._post(requester, key, [])
+            answer = await self._post(requester, key, spelling, [])
             winners = []
         if answer.verdict.fate is not Fate.ACCEPTED:
             self._refuse(key, answer)
             return
         self._settle(requester.user, key, answer, {each.change_id for each in winners})
 
-    async def _post(self, requester: Requester, key: str, changes: Sequence[Change]) -> Answer:
-        fields = {change.field: orjson.Fragment(change.value) for change in changes}
-        attributes = {"emails": [key], **fields}
+    async def _post(
+        self, requester: Requester, key: str, spelling: str, changes: Sequence[Change]
+    ) -> Answer:
+        kind = self._settings.object
+        attributes = self._attributes(key, spelling, changes)
         return await requester.ask(
-            self._settings.object.path,
+            kind.path,
             method="POST",
-            body=orjson.dumps({"data": {"type": "prospect", "attributes": attributes}}),
-            judge=lambda reply, now: classify_document(reply, now, "prospect"),
+            body=orjson.dumps({"data": {"type": kind.name, "attributes": attributes}}),
+            judge=lambda reply, now: classify_document(reply, now, kind.name),
         )
+
+    def _attributes(self, key: str, spelling: str, changes: Sequence[Change]) -> dict[str, Any]:
+        """What a new record holds: its key, whatever changes say of that, and their values.
+
+        Were its key another's, it would not be found again, and be created once more.
+        """
+        kind, title = kind_of(self._settings.keys, key), self._settings.object.title
+        own: dict[str, Any] = {kind.attribute: kind.value(key, spelling)}
+        if title is not None:
+            own.setdefault(title, kind.text(key, spelling))
+        fields: dict[str, Any] = {}
+        for change in changes:
+            value = orjson.loads(change.value)
+            if change.field == kind.attribute and key not in kind.keys_in({change.field: value}):
+                continue
+            if change.field == title and not value:
+                continue
+            fields[change.field] = orjson.Fragment(change.value)
+        return {**own, **fields}
 
     def _settle(self, user: str, key: str, answer: Answer, sent: set[str]) -> None:
         """Notes a prospect that was created, and what became of the changes that it carried.
@@ -128,7 +152,7 @@ class Creation:
         resource = orjson.loads(answer.reply.body)["data"]
         prospect, held = int(resource["id"]), resource["attributes"]
         with transaction(self._ledger, durable=True):
-            entry = entry_of(resource, self._settings.fields)
+            entry = entry_of(resource, self._settings.fields, self._settings.object)
             entries.store(self._ledger, [entry], now, hashed=self._settings.hashed)
             if not sent:
                 return
@@ -148,7 +172,8 @@ class Creation:
                     cut,
                     now,
                     reason=NOT_KEPT,
-                    detail="the prospect was created, and the field holds something else",
+                    detail=f"the {self._settings.object.name} was created, and the field holds"
+                    " something else",
                     http_status=status,
                     user=user,
                 ),
@@ -161,16 +186,18 @@ class Creation:
         now = micros(self._config.clock())
         verdict = answer.verdict
         with transaction(self._ledger, durable=True):
-            changes = [each.change for each in unresolved.take(self._ledger, [key])]
+            waiting = unresolved.take(self._ledger, [key])
+            changes = [each.change for each in waiting]
+            kind = kind_of(self._settings.keys, key)
             outcome = Outcome(
                 REJECTED,
                 changes,
                 now,
                 reason=verdict.reason,
-                detail=f"the prospect could not be created: {verdict.detail}",
+                detail=f"the {self._settings.object.name} could not be created: {verdict.detail}",
                 http_status=verdict.status,
-                key=key,
-                match=self._settings.match,
+                key=kind.text(key, max((each.spelling for each in waiting), default="")),
+                match=kind.match,
             )
             history.record(self._ledger, [outcome])
             history.add_totals(self._ledger, {"changes": len(changes)})

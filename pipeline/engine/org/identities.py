@@ -1,4 +1,4 @@
-"""Whom addresses and external ids are: what waits for a prospect is found, looked up, or given up.
+"""Whom addresses and other keys are: what waits for a prospect is found, looked up, or given up.
 
 The directory answers first. Addresses that it does not know are asked for together, soon after
 they came; and once more after the next refresh, for a prospect may only be on its way. What is
@@ -8,25 +8,24 @@ unknown then, or known more than once, becomes dead letters.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from urllib.parse import quote
+from collections.abc import Mapping, Sequence
 
 from pipeline.engine.config import EngineConfig
 from pipeline.engine.org.creation import Creation, is_wanted
-from pipeline.engine.org.pull import PAGE_SIZE, page_query, read_page
+from pipeline.engine.org.key_lookup import KeyLookup
+from pipeline.engine.org.pull import PAGE_SIZE
 from pipeline.engine.org.settings import DirectorySettings
 from pipeline.ledger import guard, history, waiting
 from pipeline.ledger.directory import entries, pulls, unresolved
 from pipeline.ledger.directory.unresolved import WaitingChange, WaitingKey
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
-from transforms.directory import BY_EMAIL
+from transforms.directory import DirectoryEntry
 from transforms.elements import REJECTED, SUPERSEDED, Change, Outcome
-from transforms.errors import ActivationError
 from transforms.mapping import Mapping as PlanMapping
 from transforms.mapping import Misfit
+from transforms.matching import kind_of
 from transforms.outreach.requests.requester import Requester
-from transforms.outreach.responses import Fate
 from transforms.stages.refuse_unresolved import refused
 from transforms.stages.resolve import Unresolved
 
@@ -54,6 +53,7 @@ class Identities:
         self._settings = settings
         self._mapping = PlanMapping(config.plan)
         self._creation = Creation(ledger, config, settings)
+        self._lookup = KeyLookup(ledger, config, settings)
         self._resolved_as_of: int | None = _NEVER
 
     @property
@@ -92,23 +92,25 @@ class Identities:
             for each in some:
                 if not self._is_due(each, fresh_at, now):
                     continue
-                size += len(quote(each.key)) + 1
+                size += self._lookup.size_of(each)
                 if asked and (size > _QUERY_BYTES or len(asked) == PAGE_SIZE // 2):
                     return asked
                 asked.append(each)
         return asked
 
     async def look_up(self, requester: Requester, asked: Sequence[WaitingKey]) -> None:
-        """Asks for addresses, corrects the directory, and takes in or gives up what waits for them.
+        """Asks for keys, corrects the directory, and takes in or gives up what waits for them.
 
         Raises:
           NotNow, CredentialError: as of `Requester.ask`; all waits on.
           ActivationError: Outreach refuses to look anybody up.
         """
-        keys = [each.key for each in asked]
-        if self._settings.match == BY_EMAIL:
-            await self._refresh(requester, keys)
-        missing = self.decide(asked)
+        unasked = await self._lookup.ask(requester, asked) if self._settings.keys else ()
+        with transaction(self._ledger):
+            unresolved.looked(self._ledger, list(unasked), micros(self._config.clock()))
+        missing = self.decide(
+            [each for each in asked if each.key not in unasked or self._is_last(each)]
+        )
         try:
             await self._creation.create_all(requester, missing)
         finally:
@@ -161,7 +163,7 @@ class Identities:
         Returns:
           The other outcomes.
         """
-        if self._settings.match != BY_EMAIL or self._settings.hashed:
+        if not self._settings.keys or self._settings.hashed:
             return outcomes
         kept: list[Outcome] = []
         for outcome in outcomes:
@@ -173,17 +175,29 @@ class Identities:
     def _wait_again(self, changes: Sequence[Change]) -> bool:
         prospect = changes[0].outreach_id
         entry = next(entries.by_id(self._ledger, [prospect]), None)
-        if entry is None or not entry.emails:
+        key = None if entry is None else self._key_of(entry)
+        if key is None:
             return False
         now = micros(self._config.clock())
         again = waiting.leave(self._ledger, changes)
         history.add_totals(self._ledger, {"changes": -len(again)})
         entries.remove(self._ledger, [prospect])
         anonymous = [change._replace(outreach_id=0, user="") for change in again]
-        unresolved.put(
-            self._ledger, [Unresolved(entry.emails[0], anonymous, 0)], 0, now, gone=prospect
-        )
+        unresolved.put(self._ledger, [Unresolved(key, anonymous, 0)], 0, now, gone=prospect)
         return True
+
+    def _key_of(self, entry: DirectoryEntry) -> str | None:
+        """The best of the keys that a prospect was known by."""
+        keys = self._settings.keys
+        return next(
+            (
+                key
+                for kind in keys
+                for key in entry.emails
+                if key.startswith(kind.prefix) and kind_of(keys, key) is kind
+            ),
+            None,
+        )
 
     def _is_to_be_created(self, key: str) -> bool:
         return self._settings.creates and is_wanted(unresolved.of_key(self._ledger, key))
@@ -191,7 +205,7 @@ class Identities:
     def _is_due(self, key: WaitingKey, fresh_at: int, now: int) -> bool:
         if self._settings.at_once:
             return True
-        if key.looked_at is None and self._settings.match == BY_EMAIL:
+        if key.looked_at is None and self._settings.keys:
             return now - key.received_at >= micros(LOOK_SECONDS)
         return fresh_at > key.received_at and fresh_at > (key.looked_at or 0)
 
@@ -205,39 +219,6 @@ class Identities:
     def _find(self, keys: Sequence[str]) -> dict[str, list[int]]:
         settings = self._settings
         return entries.find(self._ledger, settings.match, keys, hashed=settings.hashed)
-
-    async def _refresh(self, requester: Requester, keys: Sequence[str]) -> None:
-        addresses = ",".join(quote(key, safe="") for key in keys)
-        path = (
-            f"{self._settings.object.path}?filter%5Bemails%5D={addresses}"
-            f"&{page_query(self._settings)}"
-        )
-        asked_at = micros(self._config.clock())
-        found: list[int] = []
-        following: str | None = path
-        while following is not None:
-            answer = await requester.ask(following)
-            if answer.verdict.fate is not Fate.ACCEPTED:
-                raise ActivationError(
-                    f"Outreach does not look up prospects by e-mail ({answer.verdict.detail})"
-                )
-            page, following = read_page(answer, self._settings.fields)
-            found += [each.outreach_id for each in page]
-            with transaction(self._ledger):
-                entries.store(self._ledger, page, asked_at, hashed=self._settings.hashed)
-        with transaction(self._ledger):
-            self._drop_others(keys, found)
-
-    def _drop_others(self, keys: Sequence[str], found: Iterable[int]) -> None:
-        """Whoever had one of the addresses and is not in the answer has it no more, or is gone."""
-        there = set(found)
-        stale = {
-            (key, prospect)
-            for key, prospects in self._find(keys).items()
-            for prospect in prospects
-            if prospect not in there
-        }
-        entries.drop_addresses(self._ledger, stale, hashed=self._settings.hashed)
 
     def _take_in(
         self, changes: Sequence[WaitingChange], known: Mapping[str, Sequence[int]]
@@ -283,16 +264,18 @@ class Identities:
         history.add_totals(self._ledger, {"changes": len(changes)})
 
     def _refusal(self, each: WaitingChange, found: Sequence[int], now: int) -> Outcome | None:
-        match = self._settings.match
+        settings = self._settings
         if each.gone is not None and (not found or found[0] == each.gone):
             return Outcome(
                 REJECTED,
                 [each.change._replace(outreach_id=each.gone)],
                 now,
                 reason="not_found",
-                detail="Outreach has no such prospect any more, and none with its address",
+                detail=f"Outreach has no such {settings.object.name} any more, and none with its"
+                f" {kind_of(settings.keys, each.key).what}",
                 http_status=404,
             )
         if len(found) != 1:
-            return refused(Unresolved(each.key, [each.change], len(found)), match, now)
+            unknown = Unresolved(each.key, [each.change], len(found), each.spelling)
+            return refused(unknown, settings.match, now, settings.object.name)
         return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -121,7 +121,7 @@ class DirectoryPull:
                 self._refused(answer, is_first=not found.requests)
                 return
             asked_at = micros(self._clock())
-            page, next_page = read_page(answer, self._settings.fields)
+            page, next_page = read_page(answer, self._settings)
             with transaction(self._ledger):
                 entries.store(self._ledger, page, asked_at, hashed=self._settings.hashed)
                 there = micros(server_time(answer.reply.headers, self._clock()))
@@ -132,9 +132,16 @@ class DirectoryPull:
                 return
 
     def _is_outgrown(self, found: pulls.PullState) -> bool:
-        """Whether other fields are to be read than were, or addresses that were not kept."""
-        missing = set(self._settings.fields) - set(found.fields)
-        return bool(missing) or (found.hashed and not self._settings.hashed)
+        """Whether other fields are to be read than were, or addresses that were not kept.
+
+        A record that has a title has a key: where no entry has any, none were read.
+        """
+        settings = self._settings
+        missing = set(settings.fields) - set(found.fields)
+        if missing or (found.hashed and not settings.hashed):
+            return True
+        has_keys = bool(settings.keys) and settings.object.title is not None
+        return has_keys and found.next_page is None and entries.lacks_keys(self._ledger)
 
     def _refused(self, answer: Answer, *, is_first: bool) -> None:
         with transaction(self._ledger):
@@ -157,7 +164,9 @@ def page_query(settings: DirectorySettings) -> str:
     return f"fields%5B{settings.object.name}%5D={fields}&page%5Bsize%5D={PAGE_SIZE}&count=false"
 
 
-def read_page(answer: Answer, fields: Sequence[str]) -> tuple[list[DirectoryEntry], str | None]:
+def read_page(
+    answer: Answer, settings: DirectorySettings
+) -> tuple[list[DirectoryEntry], str | None]:
     """The entries of a page, and the path of the next one; None after the last.
 
     Raises:
@@ -165,7 +174,7 @@ def read_page(answer: Answer, fields: Sequence[str]) -> tuple[list[DirectoryEntr
     """
     try:
         document = orjson.loads(answer.reply.body)
-        page = [entry_of(each, fields) for each in document["data"]]
+        page = [entry_of(each, settings.fields, settings.object) for each in document["data"]]
         links: Mapping[str, Any] = document.get("links") or {}
         following = links.get("next")
     except (KeyError, TypeError, ValueError) as error:

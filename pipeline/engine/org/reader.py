@@ -15,9 +15,9 @@ from pipeline.engine.org.rotation import RotatingCheck
 from pipeline.ledger import inbox
 from pipeline.ledger.directory import entries
 from pipeline.ledger.directory.unresolved import WaitingKey
-from transforms.directory import BY_EMAIL, BY_ID
 from transforms.elements import Outcome
 from transforms.errors import ActivationError, ConfigurationError
+from transforms.matching import BY_ID
 from transforms.outreach.requests.requester import NotNow, Requester
 
 _log = logging.getLogger(__name__)
@@ -144,7 +144,7 @@ class OrgReader:
         return busy
 
     def _look_up(self, asked: Sequence[WaitingKey]) -> None:
-        if self._settings.match != BY_EMAIL:
+        if not self._settings.keys:
             self._identities.decide(asked)
             return
 

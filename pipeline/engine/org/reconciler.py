@@ -115,7 +115,7 @@ class Reconciler:
             raise ActivationError(
                 f"Outreach does not let prospects be read ({answer.verdict.detail})"
             )
-        page, _ = read_page(answer, self._config.directory.fields)
+        page, _ = read_page(answer, self._config.directory)
         with transaction(self._ledger):
             if entries.is_kept(self._ledger):
                 hashed = self._config.directory.hashed

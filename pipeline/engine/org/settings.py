@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.destination.file import Destination
-from transforms.directory import BY_ID
+from transforms.matching import BY_ID, NaturalKey, natural_keys
 from transforms.outreach.fields import OBJECTS, PROSPECT, OutreachObject
 from transforms.plan import Plan
 
@@ -62,6 +63,11 @@ class DirectorySettings:
             destination.mode == "upsert",
             at_once,
         )
+
+    @property
+    def keys(self) -> Sequence[NaturalKey]:
+        """The natural keys by which records name prospects; none where they name them otherwise."""
+        return natural_keys(self.match)
 
     @property
     def believed_seconds(self) -> float:

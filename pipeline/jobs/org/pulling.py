@@ -23,8 +23,8 @@ from pipeline.ledger import history
 from pipeline.ledger.directory import entries, pulls
 from pipeline.ledger.store import connect, owned, transaction
 from transforms.clock import steady
-from transforms.directory import BY_ID
 from transforms.errors import ConfigurationError
+from transforms.matching import BY_ID
 
 WAIT_SECONDS = 10.0
 """How long it waits at most before it looks again."""

@@ -1,4 +1,4 @@
-"""The directory's entries: prospects by id, by address, by external id."""
+"""The directory's entries: prospects by id, by address, by external id; accounts by their keys."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 import orjson
 
 from pipeline.ledger.store import chunks, marks
-from transforms.directory import BY_EMAIL, DirectoryEntry, digest_of
+from transforms.directory import DirectoryEntry, digest_of
 from transforms.elements import Outcome, is_held
+from transforms.matching import natural_keys
 
 _AT_ONCE = 10_000
 _LANDS_WITHIN = 120 * 1_000_000
@@ -117,6 +118,14 @@ def is_kept(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT EXISTS (SELECT 1 FROM pulls)").fetchone()[0])
 
 
+def lacks_keys(connection: sqlite3.Connection) -> bool:
+    """Whether there are entries, and none has an address or another key."""
+    row = connection.execute(
+        "SELECT EXISTS (SELECT 1 FROM directory) AND NOT EXISTS (SELECT 1 FROM addresses)"
+    ).fetchone()
+    return bool(row[0])
+
+
 def drop_addresses(
     connection: sqlite3.Connection, stale: Iterable[tuple[str, int]], *, hashed: bool = False
 ) -> None:
@@ -182,14 +191,14 @@ def find(
 
     Args:
       connection: to the ledger.
-      match: ``email`` or ``external_id``.
-      keys: addresses, as `transforms.directory.folded`, or external ids.
+      match: by what they are known, other than their ids.
+      keys: as `transforms.matching` has them, or external ids.
       hashed: whether addresses are kept as digests.
     """
-    by_email = match == BY_EMAIL
-    kept = {digest_of(key): key for key in keys} if by_email and hashed else None
+    by_address = bool(natural_keys(match))
+    kept = {digest_of(key): key for key in keys} if by_address and hashed else None
     asked = list(keys) if kept is None else list(kept)
-    table, column = ("addresses", "address") if by_email else ("directory", "external_id")
+    table, column = ("addresses", "address") if by_address else ("directory", "external_id")
     found: dict[str, list[int]] = {}
     for start in range(0, len(asked), _AT_ONCE):
         some = asked[start : start + _AT_ONCE]

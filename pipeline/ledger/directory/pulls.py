@@ -9,7 +9,7 @@ from typing import NamedTuple
 import orjson
 
 from pipeline.ledger.directory.entries import remove
-from transforms.directory import digest_of
+from transforms.directory import DIGEST_LENGTH, digest_of
 
 OVERLAP = 5 * 60 * 1_000_000
 """Microseconds that two pulls have in common: `updatedAt` is to the second, and what is written
@@ -140,7 +140,9 @@ def give_up(connection: sqlite3.Connection) -> None:
 def hash_addresses(connection: sqlite3.Connection) -> int:
     """Puts digests in place of all addresses, in the caller's transaction; how many there were."""
     plain = connection.execute(
-        "SELECT address, outreach_id FROM addresses WHERE address LIKE '%@%'"
+        "SELECT address, outreach_id FROM addresses"
+        " WHERE length(address) <> ? OR address GLOB '*[^0-9a-f]*'",
+        (DIGEST_LENGTH,),
     ).fetchall()
     for start in range(0, len(plain), 10_000):
         some = plain[start : start + 10_000]

@@ -28,16 +28,18 @@ class WaitingKey(NamedTuple):
     """A key that changes wait for.
 
     Attributes:
-      key: an address or an external id.
+      key: an address, an external id or another.
       received_at: when the last of its changes came, in microseconds since the epoch.
       looked_at: when it was last asked for; None for never.
       gone: the prospect that had it and is no more; None where that is not known.
+      spelling: of the key in one of the records; empty where it is the key itself.
     """
 
     key: str
     received_at: int
     looked_at: int | None
     gone: int | None
+    spelling: str
 
 
 class WaitingChange(NamedTuple):
@@ -49,6 +51,7 @@ class WaitingChange(NamedTuple):
       lane: that it came in.
       gone: the prospect that the key was known for before, which is no more; None for none.
       change: with 0 for its OutreachId.
+      spelling: of the key in its record; empty where it is the key itself.
     """
 
     row: int
@@ -56,6 +59,7 @@ class WaitingChange(NamedTuple):
     lane: int
     gone: int | None
     change: Change
+    spelling: str
 
 
 def put(
@@ -75,10 +79,17 @@ def put(
       gone: the prospect that was found before and is no more.
     """
     connection.executemany(
-        f"INSERT INTO unresolved (key, lane, received_at, gone, {', '.join(_COLUMNS)})"
-        f" VALUES ({marks((*'abcd', *_COLUMNS))})",
+        f"INSERT INTO unresolved (key, spelling, lane, received_at, gone, {', '.join(_COLUMNS)})"
+        f" VALUES ({marks((*'abcde', *_COLUMNS))})",
         (
-            (each.key, lane, now, gone, *(getattr(change, name) for name in _COLUMNS))
+            (
+                each.key,
+                each.spelling,
+                lane,
+                now,
+                gone,
+                *(getattr(change, name) for name in _COLUMNS),
+            )
             for each in unresolved
             for change in each.changes
         ),
@@ -107,7 +118,7 @@ def keys(connection: sqlite3.Connection, after: str = "") -> list[WaitingKey]:
     return [
         WaitingKey(*row)
         for row in connection.execute(
-            "SELECT key, max(received_at), max(looked_at), max(gone) FROM unresolved"
+            "SELECT key, max(received_at), max(looked_at), max(gone), max(spelling) FROM unresolved"
             " WHERE key > ? GROUP BY key ORDER BY key LIMIT ?",
             (after, _AT_ONCE),
         )
@@ -137,14 +148,16 @@ def _read(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingCh
     found: list[WaitingChange] = []
     for start in range(0, len(some), _AT_ONCE):
         part = some[start : start + _AT_ONCE]
-        for row, key, lane, gone, *rest in connection.execute(
-            f"SELECT id, key, lane, gone, {', '.join(_COLUMNS)} FROM unresolved"
+        for row, key, spelling, lane, gone, *rest in connection.execute(
+            f"SELECT id, key, spelling, lane, gone, {', '.join(_COLUMNS)} FROM unresolved"
             f" WHERE key IN ({marks(part)}) ORDER BY id",
             part,
         ):
             values = dict(zip(_COLUMNS, rest, strict=True))
             values["retry"] = bool(values["retry"])
             found.append(
-                WaitingChange(row, key, lane, gone, Change(outreach_id=0, user="", **values))
+                WaitingChange(
+                    row, key, lane, gone, Change(outreach_id=0, user="", **values), spelling
+                )
             )
     return found

@@ -13,6 +13,14 @@ from pipeline.ledger.migrations import (
     v3_directory,
     v4_bulk,
     v5_spends,
+    v6_spellings,
 )
 
-MIGRATIONS: Final = (v1_ledger.SQL, v2_refreshes.SQL, v3_directory.SQL, v4_bulk.SQL, v5_spends.SQL)
+MIGRATIONS: Final = (
+    v1_ledger.SQL,
+    v2_refreshes.SQL,
+    v3_directory.SQL,
+    v4_bulk.SQL,
+    v5_spends.SQL,
+    v6_spellings.SQL,
+)

@@ -29,6 +29,9 @@ _RELATIONSHIPS: Mapping[ResourceKind, Mapping[str, object]] = {
     "account": {"owner": {"data": None}},
 }
 
+_UNIQUE: Mapping[ResourceKind, str] = {"prospect": "emails", "account": "domain"}
+"""The attribute of each kind that no two records may have in common, whatever its capitals."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -169,9 +172,15 @@ class Collection:
             taken["emails"] = list(dict.fromkeys(both))
         self.update(into, taken, now)
 
-    def owner_of(self, email: str) -> int | None:
-        """The record that has this e-mail address, whatever its case."""
-        return self._owners.get(email.casefold())
+    def taken(self, attributes: Mapping[str, object], record_id: int | None) -> bool:
+        """Whether another record has an e-mail address or a domain that these attributes hold.
+
+        Args:
+          attributes: of a record that is to be written.
+          record_id: the record; None for a new one.
+        """
+        values = _texts(attributes.get(_UNIQUE[self.kind]))
+        return any(self._owners.get(each) not in {None, record_id} for each in values)
 
     def after(self, record_id: int) -> Iterator[int]:
         """Ids greater than this one, in order."""
@@ -213,11 +222,18 @@ class Collection:
                     del tally[str(before)]
             if after is not None:
                 tally[str(after)] += 1
-        elif name == "emails":
-            for email in before if isinstance(before, list) else []:
-                self._owners.pop(email.casefold(), None)
-            for email in after if isinstance(after, list) else []:
-                self._owners[email.casefold()] = record_id
+        elif name == _UNIQUE[self.kind]:
+            for text in _texts(before):
+                self._owners.pop(text, None)
+            for text in _texts(after):
+                self._owners[text] = record_id
+
+
+def _texts(value: object) -> list[str]:
+    """One text or several, without capitals."""
+    return [
+        str(each).casefold() for each in (value if isinstance(value, list) else [value]) if each
+    ]
 
 
 def full_name(attributes: Mapping[str, object]) -> str | None:

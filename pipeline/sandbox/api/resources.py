@@ -35,6 +35,12 @@ _ON_ONE = frozenset({"GET", "PATCH", "DELETE"})
 _ON_ALL = frozenset({"GET", "POST"})
 _WITH_BODY = frozenset({"PATCH", "POST"})
 
+_DUPLICATE: Mapping[ResourceKind, str] = {
+    "prospect": "A Contact with this email_hash already exists.",
+    "account": "An Account with this domain already exists.",
+}
+"""What is answered where another record has the address or the domain."""
+
 _PREFIX = 3
 """Parts of a path before the resource's name: nothing, ``api``, ``v2``."""
 
@@ -177,8 +183,9 @@ class Resources:
                 problems.append(problem)
         if kind == "account" and record_id is None and not attributes.get("name"):
             problems.append(invalid("Name can't be blank.", "/data/attributes/name"))
-        if not problems and "emails" in attributes:
-            problems = _taken_emails(attributes["emails"], records, record_id)
+        if not problems and records.taken(attributes, record_id):
+            title = "Validation Duplicate Value Error"
+            problems = [error("validationDuplicateValueError", title, _DUPLICATE[kind], "/data")]
         return self._refusal(problems) if problems else attributes
 
     def _refused_in_bulk(
@@ -194,15 +201,3 @@ class Resources:
         if self._vague_errors:
             problems = [each | {"source": {"pointer": "/data"}} for each in problems]
         return refusal(422, *problems)
-
-
-def _taken_emails(
-    emails: object, records: Collection, record_id: int | None
-) -> list[dict[str, object]]:
-    """A refusal for the first e-mail address that another prospect has."""
-    for email in emails if isinstance(emails, list) else []:
-        if records.owner_of(email) not in {None, record_id}:
-            detail = "A Contact with this email_hash already exists."
-            kind = "validationDuplicateValueError"
-            return [error(kind, "Validation Duplicate Value Error", detail, "/data")]
-    return []

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from transforms.directory import BY_EMAIL, BY_EXTERNAL_ID, BY_ID
 from transforms.elements import MembershipChange
 from transforms.formats.attribute_paths import ABSENT, find
 from transforms.formats.context import RecordContext
 from transforms.formats.validation import Refused, read_segment
+from transforms.matching import BY_DOMAIN, BY_EMAIL, BY_EXTERNAL_ID, BY_ID, BY_NAME
 from transforms.text import listed, shown
 
 ENTERED: Final = "realized"
@@ -21,10 +21,18 @@ KEYS: Final = {
     BY_ID: ("outreach_id", "outreachId", "Oid"),
     BY_EMAIL: ("email", "emailAddress", "email_address", "$email", "emails"),
     BY_EXTERNAL_ID: ("external_id", "externalId"),
+    BY_DOMAIN: ("domain", "company_domain", "companyDomain", "account_domain", "accountDomain"),
+    BY_NAME: ("name", "company_name", "companyName", "account_name", "accountName"),
 }
 """Where a prospect is looked for in every format, unless ``identity.path`` says otherwise."""
 
-NAMES: Final = {BY_ID: "OutreachId", BY_EMAIL: "e-mail address", BY_EXTERNAL_ID: "external id"}
+NAMES: Final = {
+    BY_ID: "OutreachId",
+    BY_EMAIL: "e-mail address",
+    BY_EXTERNAL_ID: "external id",
+    BY_DOMAIN: "domain",
+    BY_NAME: "name",
+}
 """What a record names a prospect by, for people."""
 
 _BOOLEANS: Final = {"true": True, "false": False, "1": True, "0": False, "yes": True, "no": False}
@@ -51,7 +59,7 @@ NOWHERE: Final = IdPaths()
 def _paths(match: str, where: IdPaths) -> tuple[str, ...]:
     keys = KEYS[match]
     nested = tuple(f"{place}.{key}" for place in where.within for key in keys)
-    return (*keys, *nested, *(() if match == BY_EMAIL else where.own))
+    return (*keys, *nested, *(where.own if match in (BY_ID, BY_EXTERNAL_ID) else ()))
 
 
 def prospects_in(
@@ -70,15 +78,19 @@ def prospects_in(
     Raises:
       Refused: ``identity_missing`` or ``identity_invalid``.
     """
-    paths = reading.paths or _paths(reading.match, where)
-    for path in paths:
-        value = find(path, tuple(path.split(".")), places)
-        if value not in _NOTHING:
-            ids = value if type(value) is list else [value]
-            return list(dict.fromkeys(reading.prospect(each) for each in ids))
+    looked: list[str] = []
+    for kind in reading.kinds:
+        paths = (reading.paths if kind == reading.match else ()) or _paths(kind, where)
+        for path in paths:
+            value = find(path, tuple(path.split(".")), places)
+            if value not in _NOTHING:
+                ids = value if type(value) is list else [value]
+                return list(dict.fromkeys(reading.prospect_by(kind, each) for each in ids))
+        looked += paths
+    names = " or ".join(NAMES[kind] for kind in reading.kinds)
     raise Refused(
         "identity_missing",
-        f"no {NAMES[reading.match]} at {listed(paths)}; name its place as identity.path in the"
+        f"no {names} at {listed(looked)}; name its place as identity.path in the"
         " destination file, for all or for this source",
     )
 
