@@ -276,16 +276,12 @@ def test_a_runner_without_a_ledger_finds_accounts_in_a_directorys_file(
 ) -> None:
     write(tmp_path, sandbox.url, identity={"match": "domain"})
     assert run(tmp_path, *PULL, "--output=directory.jsonl").status == 0
-    ended = deliver(
-        tmp_path,
-        record(domain="www.globex.com"),
-        record(name="ACME"),
-        record(domain="new.com"),
-        more=("--directory=directory.jsonl",),
-    )
-    assert ended.summary["delivered"] == 2
+    lines = [record(domain="www.globex.com"), record(name="ACME"), record(name="New Ltd")]
+    ended = deliver(tmp_path, *lines, more=("--dry_run", "--directory=directory.jsonl"))
+    assert (ended.summary["delivered"], ended.summary["rejected"]) == (2, 1)
+    assert {each["outreach_id"] for each in ended.receipts} == {1, 2, None}
     assert [each["reason"] for each in ended.dead_letters] == ["prospect_unknown"]
-    assert [sandbox.accounts()[each]["custom4"] for each in (1, 2)] == ["realized"] * 2
+    assert ended.dead_letters[0]["payload"]["name"] == "New Ltd"
 
 
 def test_a_directory_from_before_accounts_had_keys_is_read_anew(
@@ -294,7 +290,8 @@ def test_a_directory_from_before_accounts_had_keys_is_read_anew(
     assert run(folder, *PULL).status == 0
     with closing(sqlite3.connect(folder / "ledger.db")) as ledger, ledger:
         ledger.execute("DELETE FROM addresses")
-    assert run(folder, *PULL).summary["read"] == len(THERE)
+    anew = run(folder, *PULL).summary
+    assert (anew["full"], anew["read"]) == (True, len(THERE))
     assert deliver(folder, record(domain="globex.com")).status == 0
     assert posted(sandbox) == []
     assert run(folder, *PULL).summary["full"] is False
@@ -325,8 +322,8 @@ def test_the_example_creates_the_accounts_that_are_not_there(tmp_path: Path) -> 
 
 
 def test_a_rehearsal_has_the_accounts_that_the_files_name(tmp_path: Path) -> None:
-    write(tmp_path, "http://127.0.0.1:9", mode="upsert")
-    ended = deliver(tmp_path, record(domain="a.com"), record(name="B"), more=(*LEDGER, "--sandbox"))
+    write(tmp_path, "http://127.0.0.1:9", identity={"match": "domain"})
+    ended = deliver(tmp_path, record(domain="a.com"), record(name="B"), more=("--sandbox",))
     assert (ended.status, ended.summary["delivered"]) == (0, 2), ended.stderr
 
 
