@@ -135,7 +135,10 @@ def _audiences(activity: Activity) -> str:
 
 
 def _freshness(found: Freshness | None) -> str:
-    return "" if found is None else f"{duration(found.p50)} / {duration(found.p99)}"
+    if found is None:
+        return ""
+    # In one piece: a narrow column would break it anywhere.
+    return f"{duration(found.p50)} / {duration(found.p99)}".replace(" ", "&nbsp;")
 
 
 def _time(activity: Activity) -> str:

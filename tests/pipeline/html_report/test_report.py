@@ -119,6 +119,18 @@ def test_a_report_fits_a_phone_and_a_desk(replayed: Path, chromium: Browser, wid
     assert chromium.complaints() == []
 
 
+@pytest.mark.browser
+def test_a_report_is_printed_dark_on_light(replayed: Path, chromium: Browser) -> None:
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    chromium.open((replayed / "report.html").as_uri())
+    ground = "return getComputedStyle(document.querySelector('section')).backgroundColor"
+    chromium.devtools("Emulation.setEmulatedMedia", media="screen", features=dark)
+    assert chromium.run(ground) != "rgb(255, 255, 255)"
+    chromium.devtools("Emulation.setEmulatedMedia", media="print", features=dark)
+    assert chromium.run(ground) == "rgb(255, 255, 255)"
+    chromium.devtools("Emulation.setEmulatedMedia", media="", features=[])
+
+
 def test_a_plot_of_nothing_is_no_trouble() -> None:
     assert share({}, ["a"], "none") == ""
     assert "<svg" in stacked([], ["a"], "x", "y", "none")
