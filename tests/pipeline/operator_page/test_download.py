@@ -43,9 +43,9 @@ def page(ledger: str) -> Iterator[str]:
         yield found.url
 
 
-def get(url: str, **headers: str) -> Answer:
+def get(url: str, token: str = TOKEN, **headers: str) -> Answer:
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
-    return post(url, "", sent, method="GET")
+    return post(url, "", {**sent, "Authorization": f"Bearer {token}"}, method="GET")
 
 
 def prospects(answer: Answer) -> list[int]:
@@ -82,11 +82,12 @@ def test_they_are_given_to_no_other_site_and_by_no_other_name(page: str) -> None
     assert get(f"{page}/{WHERE}", Host="evil.example.com").status == 421
 
 
-def test_where_reading_needs_the_token_saving_does(ledger: str) -> None:
+@pytest.mark.parametrize("private", [False, True])
+def test_saving_needs_the_token_whether_reading_does_or_not(ledger: str, *, private: bool) -> None:
     at = (ledger, "127.0.0.1", 0, "--port", {"T": TOKEN}, "T")
-    with operator_page(*at, private=True) as found:
-        assert get(f"{found.url}/{WHERE}").status == 401
-        assert len(prospects(get(f"{found.url}/{WHERE}", Authorization=f"Bearer {TOKEN}"))) == 5
+    with operator_page(*at, private=private) as found:
+        assert get(f"{found.url}/{WHERE}", token="wrong").status == 401
+        assert len(prospects(get(f"{found.url}/{WHERE}"))) == 5
 
 
 def test_what_is_added_meanwhile_does_not_make_it_endless(ledger: str) -> None:
@@ -104,7 +105,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("private", [False, True])
-def test_a_link_saves_them_with_the_token_where_one_was_typed(
+def test_a_link_saves_them_with_the_token_that_was_typed(
     ledger: str, tmp_path: Path, chromium: Browser, *, private: bool
 ) -> None:
     saved = tmp_path / "saved"
@@ -115,7 +116,11 @@ def test_a_link_saves_them_with_the_token_where_one_was_typed(
         chromium.open(found.url)
         if private:
             wait_for(lambda: "private" in chromium.text("#live"))
-            chromium.run(f"document.querySelector('#token').value = {json.dumps(TOKEN)}")
+        else:
+            wait_for(lambda: "forbidden" in chromium.text("#letters"), 30)
+            chromium.click("#letters tr:first-child a")
+            wait_for(lambda: "needs the token" in chromium.text("#said"))
+        chromium.run(f"document.querySelector('#token').value = {json.dumps(TOKEN)}")
         wait_for(lambda: "forbidden" in chromium.text("#letters"), 30)
         chromium.click("#letters tr:first-child a")
         file = saved / "dead-letters.jsonl"
