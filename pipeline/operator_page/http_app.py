@@ -140,9 +140,9 @@ class OperatorPage:
         return _json({"receipts": found})
 
     async def _dead_letters(self, request: web.Request) -> web.StreamResponse:
-        """Those that there are now, as JSON Lines that `replay` reads: with what arrived in them."""
+        """Those that there are now, as JSON Lines that `replay` reads, with what arrived."""
         if not self._has_token(request):
-            return _json({"error": "they hold what arrived: saving needs the token"}, 401)
+            return _json({"error": "they hold what arrived: saving them needs the token"}, 401)
         reason = request.query.get("reason") or None
         until = await asyncio.to_thread(self._state.last_dead_letter)
         done, lines = await asyncio.to_thread(self._state.dead_letters, 0, until, reason)
