@@ -13,13 +13,12 @@ import pytest
 
 from benchmarks.scale import cells, sheet, simulated
 from benchmarks.scale.closed import burst_seconds
-from benchmarks.scale.policies import EACH, LANES, OURS, SMOOTHED, InOrder, Policy
+from benchmarks.scale.policies import AT_ONCE, EACH, LANES, OURS, SMOOTHED, AtOnce, InOrder, Policy
 from benchmarks.scale.state import budget_bytes, changes_of, key_bytes
 from benchmarks.scale.traffic import Arrival, both, burst, stream
 from benchmarks.scale.virtual import Outreach, Ran, Run
 from tests.support.changes import change
 from tests.support.program import ROOT
-from transforms.budget.budget import Budget
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, Patch
 from transforms.outreach.send_queue import SendQueue
@@ -27,7 +26,7 @@ from transforms.outreach.send_queue import SendQueue
 FAST = Outreach(seconds=(0.25, 0.25))
 AMPLE = Outreach(limit=10**6, seconds=(0.25, 0.25))
 SMALL = BudgetTerms(100, 3600.0, 10)
-POLICIES = (OURS, LANES, EACH, SMOOTHED)
+POLICIES = (OURS, AT_ONCE, LANES, EACH, SMOOTHED)
 
 
 def arriving(*told: tuple[float, int, str]) -> list[Arrival]:
@@ -179,7 +178,7 @@ class Loses(SendQueue):
         return [] if patch.outreach_id == 3 else super().add(patch)
 
 
-class Unlimited(Budget):
+class Unlimited(AtOnce):
     """A budget that grants whatever is wanted."""
 
     def take(self, wanted: int, now: float) -> tuple[int, float]:
@@ -190,7 +189,7 @@ class Unlimited(Budget):
 @pytest.mark.parametrize(
     ("policy", "said"),
     [
-        (Policy("loses", Loses, Budget), "of 600 changes, 597 became fresh"),
+        (Policy("loses", Loses, AtOnce), "of 600 changes, 597 became fresh"),
         (Policy("spends", InOrder, Unlimited), "more than 100 requests in a window"),
     ],
 )
@@ -222,8 +221,8 @@ def test_the_page_that_is_kept_has_a_row_for_each_cell() -> None:
     rows = [line for line in kept.splitlines() if line.startswith("| ")]
     grid = len(sheet.USERS) * len(sheet.PROSPECTS)
     streams = [cell for cell in cells.all_cells() if cell.traffic != "burst"]
-    headings, lanes = 3, 1
-    assert len(rows) == headings + grid + len(streams) + lanes + len(simulated.AUDIENCES)
+    syncs, headings = len(cells.STREAMING), 3
+    assert len(rows) == headings + grid + len(streams) + syncs + len(simulated.AUDIENCES)
 
 
 def test_the_figures_in_the_design_are_those_of_the_page() -> None:
