@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import subprocess
 import time
 from collections import Counter
@@ -16,6 +15,7 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
+from tests.support.kills import killed_after
 from tests.support.org import asked
 from tests.support.program import (
     Ended,
@@ -174,23 +174,7 @@ def test_killed_at_any_state_of_a_batch_the_next_process_finds_it(
         write_lines(tmp_path / "in.jsonl", some)
         words = ("replay", "in.jsonl", "--destination=destination.yaml", "--ledger=ledger.db")
         kills = 0
-        for _ in range(4):
-            process = subprocess.Popen(
-                command(*words),
-                cwd=tmp_path,
-                env=environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            until = time.monotonic() + 60
-            target = len(sandbox.requests()) + chance.randrange(1, 8)
-            while len(sandbox.requests()) < target and process.poll() is None:
-                assert time.monotonic() < until
-                time.sleep(0.002)
-            if process.poll() is not None:
-                break
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        while kills < 4 and killed_after(chance.randrange(1, 8), sandbox, tmp_path, *words):
             kills += 1
         assert kills
         ended = replay(tmp_path, "in.jsonl", more=("--ledger=ledger.db",))

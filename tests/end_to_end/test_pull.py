@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
+from tests.support.kills import killed_after
 from tests.support.org import asked, directory, org, people, pull, write_org
-from tests.support.program import command, environment, json_lines
+from tests.support.program import json_lines
 from tests.support.sandbox_client import patch
 
 pytestmark = pytest.mark.real
@@ -127,25 +125,10 @@ def test_a_pull_that_is_killed_goes_on_and_ends_with_the_org_as_it_is(
     with running_sandbox(SandboxOptions(latency_seconds=0.03)) as sandbox:
         sandbox.seed(people(12_000))
         write_org(tmp_path, sandbox.url)
+        words = ("pull", "--destination=destination.yaml", "--ledger=ledger.db", "--full")
         kills = 0
         for _ in range(4):
-            process = subprocess.Popen(
-                command("pull", "--destination=destination.yaml", "--ledger=ledger.db", "--full"),
-                cwd=tmp_path,
-                env=environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            before = len(sandbox.requests())
-            pages = chance.randrange(1, 6)
-            until = time.monotonic() + 30
-            while len(sandbox.requests()) < before + pages and process.poll() is None:
-                assert time.monotonic() < until
-                time.sleep(0.005)
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
-                kills += 1
-            process.wait()
+            kills += killed_after(chance.randrange(1, 6), sandbox, tmp_path, *words)
             # People go on working in Outreach meanwhile.
             some = chance.randrange(1, 12_000)
             if some in sandbox.prospects():

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import signal
-import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +13,9 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
+from tests.support.kills import killed_after
 from tests.support.org import SEGMENTS, address, asked, people, write_org
-from tests.support.program import Ended, command, environment, replay, run, write_lines
+from tests.support.program import Ended, replay, run, write_lines
 
 pytestmark = pytest.mark.real
 
@@ -130,23 +128,7 @@ def test_kills_and_lost_answers_create_nobody_twice(tmp_path: Path, seed: int) -
         )
         words = ("replay", "in.jsonl", "--destination=destination.yaml", "--ledger=ledger.db")
         kills = 0
-        for _ in range(6):
-            process = subprocess.Popen(
-                command(*words),
-                cwd=tmp_path,
-                env=environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            target = len(sandbox.requests()) + chance.randrange(5, 80)
-            until = time.monotonic() + 60
-            while len(sandbox.requests()) < target and process.poll() is None:
-                assert time.monotonic() < until
-                time.sleep(0.002)
-            if process.poll() is not None:
-                break
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        while kills < 6 and killed_after(chance.randrange(5, 80), sandbox, tmp_path, *words):
             kills += 1
         assert kills >= 2
         ended = replay(tmp_path, "in.jsonl", more=("--ledger=ledger.db",))

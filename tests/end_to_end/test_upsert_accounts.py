@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-import signal
 import sqlite3
-import subprocess
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,17 +16,17 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
+from tests.support.kills import killed_after
 from tests.support.org import SEGMENTS, asked
 from tests.support.program import (
     ROOT,
     Ended,
-    command,
-    environment,
     replay,
     run,
     write_destination,
     write_lines,
 )
+from tests.support.sandbox_client import wait_for
 
 pytestmark = pytest.mark.real
 
@@ -157,10 +154,7 @@ def test_who_is_created_by_somebody_else_after_the_look_up_is_looked_up_again_an
         write(tmp_path, sandbox.url, mode="upsert", delivery={"in_flight": 1})
         with ThreadPoolExecutor() as pool:
             running = pool.submit(deliver, tmp_path, record(domain="a.com"), record(domain="b.com"))
-            until = time.monotonic() + 60
-            while not posted(sandbox):
-                assert time.monotonic() < until
-                time.sleep(0.002)
+            wait_for(lambda: posted(sandbox), 60, every=0.002)
             # The first creation is under way, the second is behind it: both were looked up.
             sandbox.seed({50: {"name": "B", "domain": "b.com"}}, "account")
             ended = running.result()
@@ -337,24 +331,9 @@ def test_kills_and_lost_answers_create_no_account_twice(tmp_path: Path) -> None:
         domains = [{"domain": f"Company{each}.com"} for each in range(count // 2)]
         lines = [record(chance.choice(sorted(SEGMENTS)), **each) for each in (*names, *domains)]
         write_lines(tmp_path / "in.jsonl", lines)
+        words = ("replay", "in.jsonl", "--destination=destination.yaml", *LEDGER)
         kills = 0
-        for _ in range(5):
-            process = subprocess.Popen(
-                command("replay", "in.jsonl", "--destination=destination.yaml", *LEDGER),
-                cwd=tmp_path,
-                env=environment(),
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-            target = len(sandbox.requests()) + chance.randrange(5, 60)
-            until = time.monotonic() + 60
-            while len(sandbox.requests()) < target and process.poll() is None:
-                assert time.monotonic() < until
-                time.sleep(0.002)
-            if process.poll() is not None:
-                break
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        while kills < 5 and killed_after(chance.randrange(5, 60), sandbox, tmp_path, *words):
             kills += 1
         assert kills >= 2
         ended = replay(tmp_path, "in.jsonl", more=LEDGER)

@@ -74,12 +74,12 @@ class Clock:
         return self.now
 
 
-def wait_for(what: Callable[[], object], seconds: float = 10) -> Any:
-    """The first truthy value; fails when there was none in time."""
+def wait_for(what: Callable[[], object], seconds: float = 10, every: float = 0.05) -> Any:
+    """The first truthy value, looked for so often; fails when there was none in time."""
     until = time.monotonic() + seconds
     while not (value := what()):
         assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.05)
+        time.sleep(every)
     return value
 
 

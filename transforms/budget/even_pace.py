@@ -68,7 +68,7 @@ class EvenPace:
             self.is_even = False
         elif not self.is_even and len(whole) == _PARTS:
             self.is_even = sum(whole) > even * _PARTS and min(whole) >= even * _LEAST_OF_RATE
-            self._since = now
+            self._since = now  # What was free before was spent as it came.
 
     def allowed(self, now: float, least: int = 1) -> int:
         """How many requests may be spent now: all that are free, where it is not even.

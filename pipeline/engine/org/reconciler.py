@@ -113,7 +113,8 @@ class Reconciler:
         )
         if answer.verdict.fate is not Fate.ACCEPTED:
             raise ActivationError(
-                f"Outreach does not let prospects be read ({answer.verdict.detail})"
+                f"Outreach does not let {self._config.directory.object.plural} be read"
+                f" ({answer.verdict.detail})"
             )
         page, _ = read_page(answer, self._config.directory)
         with transaction(self._ledger):
