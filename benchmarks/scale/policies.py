@@ -16,13 +16,17 @@ from transforms.budget.even_pace import EvenPace
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, Patch
+from transforms.outreach.read_before_write import READ_LEAST
 from transforms.outreach.send_queue import SendQueue, Work
+from transforms.stages.patch_stateful import TURN_REQUESTS
 
 
 class Limiter(Protocol):
     """What lets requests go: as of `Budget`."""
 
-    answers: int
+    @property
+    def answers(self) -> int:
+        """As of `Budget`."""
 
     def note(self, came: int, waiting: int, now: float) -> None:
         """As of `EvenPace`."""
@@ -44,25 +48,59 @@ class AtOnce(Budget):
         """Makes no difference."""
 
 
-class Paced(Budget):
+class Paced:
     """As `AtOnce`, and evenly as soon as more keeps coming than a window takes."""
 
     def __init__(self, terms: BudgetTerms) -> None:
-        super().__init__(terms)
-        self._pace = EvenPace(self)
+        self._budget = Budget(terms)
+        self._pace = EvenPace(self._budget)
+
+    @property
+    def answers(self) -> int:
+        """As of `Budget`."""
+        return self._budget.answers
 
     def note(self, came: int, waiting: int, now: float) -> None:
         """As of `EvenPace`."""
         self._pace.note(came, waiting, now)
 
     def take(self, wanted: int, now: float) -> tuple[int, float]:
+        """As of `EvenPace`."""
+        return self._pace.take(wanted, now)
+
+    def learn(self, limits: RateLimits, now: float, *, answers_when_sent: int) -> None:
         """As of `Budget`."""
-        allowed = self._pace.allowed(now)
-        if not allowed and self.available(now):
-            return 0, max(0.0, self._pace.next_at(now) - now)
-        granted, wait_seconds = super().take(min(wanted, max(1, allowed)), now)
-        self._pace.spent(granted, now)
-        return granted, wait_seconds
+        self._budget.learn(limits, now, answers_when_sent=answers_when_sent)
+
+    def needs_probe(self, now: float) -> bool:
+        """As of `Budget`."""
+        return self._budget.needs_probe(now)
+
+
+class InTurns(Paced):
+    """As `Paced`, and in turns that gather where they are even, as on a streaming runner."""
+
+    def __init__(self, terms: BudgetTerms) -> None:
+        super().__init__(terms)
+        self._waiting = 0
+        self._granted = 0
+
+    def note(self, came: int, waiting: int, now: float) -> None:
+        """As of `EvenPace`."""
+        super().note(came, waiting, now)
+        self._waiting = waiting
+
+    def take(self, wanted: int, now: float) -> tuple[int, float]:
+        """As of `EvenPace`; never more than one."""
+        del wanted
+        if not self._granted:
+            turn = 1 if self.needs_probe(now) else max(1, min(TURN_REQUESTS, self._waiting))
+            least = self._pace.gathered(min(turn, READ_LEAST))
+            self._granted, wait_seconds = self._pace.take(turn, now, least)
+            if not self._granted:
+                return 0, wait_seconds
+        self._granted -= 1
+        return 1, 0.0
 
 
 class Smoothed:
@@ -154,6 +192,6 @@ class Policy:
 
 OURS = Policy("ours", SendQueue, Paced)
 AT_ONCE = Policy("ours, at once", SendQueue, AtOnce)
-LANES = Policy("ours, at once, 16 lanes", SendQueue, AtOnce, lanes=16)
+LANES = Policy("ours, 16 lanes", SendQueue, InTurns, lanes=16)
 EACH = Policy("a PATCH a change", InOrder, AtOnce, hold_seconds=None)
 SMOOTHED = Policy("ours, smoothed", SendQueue, Smoothed)

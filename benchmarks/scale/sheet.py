@@ -27,9 +27,9 @@ else who spends; prospects are not read before they are written. Seed {seed}.
 
 - **ours**: a prospect's changes are held {hold:g} s, merge while they wait, and go out as soon as
   the window allows ({allowance:,} requests in any hour); evenly, while more keeps coming than a
-  window takes. So does the job over a ledger.
-- **ours, at once**: as soon as the window allows, whatever comes. So does the job on a streaming
-  runner, in one lane or several.
+  window takes. So does the job over a ledger, and on a streaming runner, where requests that are
+  sent evenly gather for 40 s; **16 lanes** is that with the user's queue and budget split.
+- **ours, at once**: as soon as the window allows, whatever comes.
 - **a PATCH a change**: each change by itself, in order, nothing held, merged or remembered; the
   same budget.
 - **smoothed**: as ours, but {rate:.2f} requests a second, evenly.
@@ -65,7 +65,7 @@ _STATE = """\
 
 Bytes by the job's coders, of changes as parse and map make them, with ids of nine digits, and keys;
 without what a runner adds. A hold key is a prospect, a pace key a user or one of its lanes. A turn
-of a pace key sends {turn} patches, and reads, merges and writes all that waits in it.
+of a pace key sends {turn} patches.
 
 | audiences | bytes of a hold key, holding | and remembering | of each that waits in a pace key |
 |---:|---:|---:|---:|

@@ -9,9 +9,11 @@ time.
 
 from __future__ import annotations
 
+import struct
 from collections import deque
 from itertools import islice
-from typing import Final
+from math import ceil, isnan, nan
+from typing import Final, Self
 
 from transforms.budget.budget import Budget
 
@@ -22,6 +24,16 @@ _LEAST_OF_RATE: Final = 0.5
 """In none of them less than this part of the budget's rate."""
 _EBB_PARTS: Final = 2
 """After so many with less than that, on the average, the stream has ended."""
+_EBB_EXPECTED: Final = 40
+"""Or after more of them, until so many requests would have come in: of few, chance makes fewer."""
+_GATHERING: Final = 1 / 90
+"""For so long a part of a window requests gather at most: less than the minute of an hour after
+which one has to go alone, see `Budget.needs_probe`."""
+_REACHED_SECONDS: Final = 0.001
+"""So near, a time has come: timers are set to whole microseconds, or milliseconds."""
+_DUMP: Final = struct.Struct("<B?ddd")
+_DUMP_VERSION: Final = 1
+_COUNT: Final = struct.Struct("<I")
 
 
 class EvenPace:
@@ -44,11 +56,16 @@ class EvenPace:
     def __init__(self, budget: Budget) -> None:
         self.is_even = False
         self._budget = budget
-        self._part = budget.terms.per_seconds / _PARTS_OF_WINDOW
+        self._part = float(budget.terms.per_seconds) / _PARTS_OF_WINDOW
         # What came in; the last part is under way.
         self._parts: deque[int] = deque([0], maxlen=_PARTS + 1)
         self._part_began: float | None = None
         self._since = 0.0  # from when on the requests of the even rate are not spent
+
+    @property
+    def part_seconds(self) -> float:
+        """How often `note` is to be called at least, while anything waits."""
+        return self._part
 
     def note(self, came: int, waiting: int, now: float) -> None:
         """Notes how the queue stands.
@@ -62,13 +79,44 @@ class EvenPace:
         self._parts[-1] += came
         even = self._budget.allowance / _PARTS_OF_WINDOW
         whole = list(islice(self._parts, len(self._parts) - 1))
-        last = whole[-_EBB_PARTS:]
+        last = whole[-max(_EBB_PARTS, ceil(_EBB_EXPECTED / even)) :]
         ebbs = sum(last) < even * _LEAST_OF_RATE * len(last)
         if not waiting or waiting >= self._budget.allowance or ebbs:
             self.is_even = False
         elif not self.is_even and len(whole) == _PARTS:
             self.is_even = sum(whole) > even * _PARTS and min(whole) >= even * _LEAST_OF_RATE
             self._since = now  # What was free before was spent as it came.
+
+    def gathered(self, most: int) -> int:
+        """So many requests, or fewer, may well gather before some are spent: `least` elsewhere."""
+        return max(1, min(most, int(self._budget.allowance * _GATHERING)))
+
+    def take(self, wanted: int, now: float, least: int = 1) -> tuple[int, float]:
+        """Takes requests of the budget, as many of them as may be spent now.
+
+        Args:
+          wanted: requests, at most.
+          now: when.
+          least: none are taken until so many may be spent, as far as evenness goes.
+
+        Returns:
+          How many were granted; and, where none were, the seconds after which to ask again.
+        """
+        allowed = self.allowed(now, least)
+        if self.is_even:
+            wait_seconds = self.next_at(now, least) - now
+            if wait_seconds > _REACHED_SECONDS:
+                return 0, wait_seconds
+            wanted = min(wanted, max(1, allowed))
+        granted, wait_seconds = self._budget.take(wanted, now)
+        self.spent(granted, now)
+        return granted, wait_seconds
+
+    def give_back(self, count: int, now: float) -> None:
+        """Notes that so many of the requests that were taken are not sent."""
+        rate = self._budget.even_rate(now) if self.is_even else 0.0
+        if rate > 0.0:
+            self._since -= count / rate
 
     def allowed(self, now: float, least: int = 1) -> int:
         """How many requests may be spent now: all that are free, where it is not even.
@@ -83,7 +131,7 @@ class EvenPace:
         rate = self._budget.even_rate(now)
         if rate <= 0.0:
             return 0
-        self._since = max(self._since, now - max(self._part, (least + 1) / rate))
+        self._since = max(self._since, now - max(self._part, 2 * least / rate))
         return min(free, int((now - self._since) * rate))
 
     def next_at(self, now: float, least: int = 1) -> float:
@@ -96,6 +144,33 @@ class EvenPace:
         rate = self._budget.even_rate(now) if self.is_even else 0.0
         if rate > 0.0:
             self._since = min(now, self._since + count / rate)
+
+    def dump(self) -> bytes:
+        """All that `load` needs, some fifty bytes."""
+        began = nan if self._part_began is None else self._part_began
+        head = _DUMP.pack(_DUMP_VERSION, self.is_even, self._part, began, self._since)
+        return head + b"".join(_COUNT.pack(count) for count in self._parts)
+
+    @classmethod
+    def load(cls, dumped: bytes, budget: Budget) -> Self:
+        """A pace that goes on where another stopped; a new one where the window is another.
+
+        Raises:
+          ValueError: this is no dump of a version that is known.
+        """
+        try:
+            version, is_even, part, began, since = _DUMP.unpack_from(dumped)
+            counts = [count for (count,) in _COUNT.iter_unpack(dumped[_DUMP.size :])]
+        except struct.error as error:
+            raise ValueError("not a pace, or one that was cut short") from error
+        if version != _DUMP_VERSION:
+            raise ValueError("a pace that another version has written")
+        pace = cls(budget)
+        if part == pace._part and counts:
+            pace.is_even, pace._since = is_even, since
+            pace._part_began = None if isnan(began) else began
+            pace._parts = deque(counts, maxlen=_PARTS + 1)
+        return pace
 
     def _advance(self, now: float) -> None:
         began = self._part_began

@@ -66,7 +66,8 @@ class Grant:
         """As of `Budget`."""
         return self._budget.needs_probe(now)
 
-    def close(self) -> None:
-        """Gives back what was not sent."""
-        self._budget.give_back(self._left)
-        self._left = 0
+    def close(self) -> int:
+        """Gives back what was not sent; returns how many that were."""
+        left, self._left = self._left, 0
+        self._budget.give_back(left)
+        return left

@@ -78,6 +78,10 @@ class SendQueue:
         """Prospects with work that waits; those in flight are not counted."""
         return len(self._waiting) + len(self._behind)
 
+    def __contains__(self, outreach_id: int) -> bool:
+        """Whether a prospect has work that waits; what is in flight is not counted."""
+        return outreach_id in self._waiting or outreach_id in self._behind
+
     @property
     def in_flight(self) -> int:
         """Prospects with a request that is not answered."""

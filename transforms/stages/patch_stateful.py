@@ -5,7 +5,7 @@ Where there are several lanes, a user has as many keys, each with its share of t
 Two timers take turns. `grant` debits the budget and sets patches aside; that is committed
 before `send` sends them. So a bundle that is run again repeats at most one turn's requests,
 and a budget once spent is never forgotten. No callback waits for the budget, or for a server
-that wants to be left alone.
+that wants to be left alone. A stream that never fits the budget is spent evenly (`EvenPace`).
 """
 
 from __future__ import annotations
@@ -31,15 +31,17 @@ from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.timestamp import Timestamp
 
 from transforms.budget.budget import Budget
+from transforms.budget.even_pace import EvenPace
 from transforms.budget.grant import Grant
 from transforms.budget.shards import key_of
 from transforms.coders import PatchCoder
 from transforms.elements import Outcome, Patch
 from transforms.outreach.backoff import PAUSED_SECONDS
 from transforms.outreach.delivery import Delivery
-from transforms.outreach.send_queue import SendQueue
+from transforms.outreach.read_before_write import READ_LEAST
 from transforms.outreach.sender_pool import Access, SenderPool
 from transforms.stages.counters import PatchCounters, deferred, superseded
+from transforms.stages.queue_state import QueueCells, QueueState
 
 TURN_REQUESTS = 200
 """Requests granted at a time: what Outreach answers in a few seconds."""
@@ -47,6 +49,8 @@ SPARE_REQUESTS = 20
 """Of them, so many more than there are patches: a refused one takes several to narrow down."""
 TURN_SECONDS = 10.0
 """How long a turn starts requests, so that no callback holds a worker for long."""
+LOOK_LEAST_SECONDS = 1.0
+"""A window in whose sixtieth part less passes is too short to be spent evenly."""
 PROCESS = secrets.token_hex(8)
 """Tells this process from the one that had a user's queue before it was lost."""
 ANOTHER_LANE = "its user, or the lane that it waited in, is no more"
@@ -64,9 +68,13 @@ class PaceDoFn(beam.DoFn):
     """
 
     QUEUED = BagStateSpec("queued", PatchCoder())
+    HEAD = BagStateSpec("head", PatchCoder())
+    TAIL = BagStateSpec("tail", PatchCoder())
+    TAIL_LENGTH = ReadModifyWriteStateSpec("tail-length", VarIntCoder())
     GRANTED = BagStateSpec("granted", PatchCoder())
     ALLOWED = ReadModifyWriteStateSpec("allowed", VarIntCoder())
     BUDGET = ReadModifyWriteStateSpec("budget", BytesCoder())
+    PACE = ReadModifyWriteStateSpec("pace", BytesCoder())
     AWAKE = ReadModifyWriteStateSpec("awake", FloatCoder())
     WORKER = ReadModifyWriteStateSpec("worker", StrUtf8Coder())
     GRANT = TimerSpec("grant", TimeDomain.REAL_TIME)
@@ -123,41 +131,46 @@ class PaceDoFn(beam.DoFn):
         self,
         key: str = beam.DoFn.KeyParam,
         queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        head: BagRuntimeState = beam.DoFn.StateParam(HEAD),
+        tail: BagRuntimeState = beam.DoFn.StateParam(TAIL),
+        tail_length: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(TAIL_LENGTH),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
         allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
         spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
+        paced: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(PACE),
         awake: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(AWAKE),
         worker: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(WORKER),
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
         send: RuntimeTimer = beam.DoFn.TimerParam(SEND),
         window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
     ) -> Iterator[Any]:
+        cells = QueueCells(queued, head, tail, tail_length)
         access = self._accesses.get(key)
         if access is None:
-            yield from self._leave(queued, granted, ANOTHER_LANE)
+            yield from self._leave(cells, granted, ANOTHER_LANE)
             awake.clear()
             return
         now = self._clock()
         awake.write(now)
-        queue = SendQueue()
-        # Those that wait for a time come first, so that what was merged into them waits too.
-        patches = sorted(queued.read(), key=_waits_for_its_time)
-        lost = [change for patch in patches for change in queue.add(patch)]
-        yield from self._tally.each(superseded(lost, now))
-        queued.clear()
-        again_at = queue.wake(now)
-        ready = queue.ready
+        waiting = QueueState(cells, now, TURN_REQUESTS)
+        yield from self._tally.each(superseded(waiting.superseded, now))
+        again_at = waiting.wakes_at
+        ready = waiting.queue.ready
         requests = 0
+        budget = _budget(access, spent)
+        pace = _pace(paced, budget)
+        pace.note(waiting.came, len(waiting), now)
         if ready:
-            budget = _budget(access, spent)
-            turn = min(TURN_REQUESTS, ready + SPARE_REQUESTS)
             # What a lost worker sent after its state was last kept shows in the next answer.
             alone = budget.needs_probe(now) or worker.read() != PROCESS
-            requests, wait_seconds = budget.take(1 if alone else turn, now)
+            turn = 1 if alone else min(TURN_REQUESTS, ready + SPARE_REQUESTS)
+            requests, wait_seconds = pace.take(turn, now, pace.gathered(min(turn, READ_LEAST)))
             spent.write(budget.dump())
+            if pace.part_seconds >= LOOK_LEAST_SECONDS:
+                wait_seconds = min(wait_seconds, pace.part_seconds)  # to note what comes
             again_at = now + wait_seconds
-        for place, patch in enumerate(queue.clear(access.name)):  # what is ready comes first
-            (granted if place < min(ready, requests) else queued).add(patch)
+        paced.write(pace.dump())
+        waiting.save(access.name, granted, min(ready, requests))
         if requests:
             allowed.write(requests)
             send.set(Timestamp.of(now))
@@ -172,10 +185,11 @@ class PaceDoFn(beam.DoFn):
     def send(  # noqa: D102
         self,
         key: str = beam.DoFn.KeyParam,
-        queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        head: BagRuntimeState = beam.DoFn.StateParam(HEAD),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
         allowed: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(ALLOWED),
         spent: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(BUDGET),
+        paced: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(PACE),
         worker: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(WORKER),
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
         window_ends: RuntimeTimer = beam.DoFn.TimerParam(WINDOW_ENDS),
@@ -198,13 +212,15 @@ class PaceDoFn(beam.DoFn):
                 yield from self._tally.each([settled])
                 continue
             for patch in settled.patches:
-                queued.add(patch)
+                head.add(patch)
             again_at = max(again_at, settled.held_until)
             if settled.paused is not None:
                 again_at = max(again_at, self._clock() + PAUSED_SECONDS)
         worker.write(PROCESS)
         self._tally.spent(self._pool)
-        turn_grant.close()
+        pace = _pace(paced, budget)
+        pace.give_back(turn_grant.close(), self._clock())
+        paced.write(pace.dump())
         spent.write(budget.dump())
         grant.set(Timestamp.of(again_at))
         # Once more, for it may have fired while this was under way.
@@ -214,20 +230,20 @@ class PaceDoFn(beam.DoFn):
     def window_ends(  # noqa: D102
         self,
         queued: BagRuntimeState = beam.DoFn.StateParam(QUEUED),
+        head: BagRuntimeState = beam.DoFn.StateParam(HEAD),
+        tail: BagRuntimeState = beam.DoFn.StateParam(TAIL),
+        tail_length: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(TAIL_LENGTH),
         granted: BagRuntimeState = beam.DoFn.StateParam(GRANTED),
         grant: RuntimeTimer = beam.DoFn.TimerParam(GRANT),
     ) -> Iterator[Any]:
         # Waiting for a spent budget, it would keep a drained job for an hour. Set rather than
         # cleared: Prism fires a timer that is cleared, at once and again.
         grant.set(Timestamp.of(self._clock()))
-        yield from self._leave(queued, granted)
+        yield from self._leave(QueueCells(queued, head, tail, tail_length), granted)
 
-    def _leave(
-        self, queued: BagRuntimeState, granted: BagRuntimeState, *detail: str
-    ) -> Iterator[Any]:
-        left = [*granted.read(), *queued.read()]
+    def _leave(self, cells: QueueCells, granted: BagRuntimeState, *detail: str) -> Iterator[Any]:
+        left = [*granted.read(), *cells.drain()]
         granted.clear()
-        queued.clear()
         yield from self._tally.each(deferred(left, self._clock(), *detail))
 
 
@@ -236,5 +252,6 @@ def _budget(access: Access, spent: ReadModifyWriteRuntimeState) -> Budget:
     return Budget(access.budget) if dumped is None else Budget.load(dumped, access.budget)
 
 
-def _waits_for_its_time(patch: Patch) -> bool:
-    return not patch.not_before
+def _pace(paced: ReadModifyWriteRuntimeState, budget: Budget) -> EvenPace:
+    dumped = paced.read()
+    return EvenPace(budget) if dumped is None else EvenPace.load(dumped, budget)

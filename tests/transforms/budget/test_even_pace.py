@@ -122,3 +122,54 @@ def test_a_clock_that_is_set_back_withholds_nothing_for_long() -> None:
     queue.run([3] * 300)
 
     assert longest_gap(queue.sent[-200:]) <= 10
+
+
+@pytest.mark.parametrize("stops_at", [100, 299, 1_200])
+def test_a_pace_that_is_written_down_and_read_again_goes_on_as_it_was(stops_at: int) -> None:
+    kept, again = Queue(prospects=1_000), Queue(prospects=1_000)
+    kept.run([3] * 1_500)
+
+    again.run([3] * stops_at)
+    again.pace = EvenPace.load(again.pace.dump(), again.budget)
+    again.run([3] * (1_500 - stops_at))
+
+    assert again.sent == kept.sent
+
+
+def test_a_pace_of_another_window_is_not_gone_on_with() -> None:
+    queue = Queue(prospects=1_000)
+    queue.run([3] * 900)
+    assert queue.pace.is_even
+
+    shorter = EvenPace.load(queue.pace.dump(), Budget(BudgetTerms(ALLOWANCE, HOUR / 2, reserve=0)))
+
+    assert not shorter.is_even
+
+
+@pytest.mark.parametrize("dumped", [b"", b"\x09" + bytes(25), bytes(27)])
+def test_what_is_no_pace_is_refused(dumped: bytes) -> None:
+    with pytest.raises(ValueError, match="pace"):
+        EvenPace.load(dumped, Budget(BudgetTerms()))
+
+
+def test_requests_that_were_taken_and_not_sent_may_be_spent_again_at_once() -> None:
+    queue = Queue(prospects=1_000)
+    queue.run([3] * 900)
+    taken, _ = queue.pace.take(50, queue.now + 30)
+    assert taken > 10
+
+    queue.budget.give_back(taken)
+    queue.pace.give_back(taken, queue.now + 30)
+
+    assert queue.pace.take(50, queue.now + 30)[0] == pytest.approx(taken, abs=1)
+
+
+def test_none_are_taken_before_so_many_may_be_spent_as_are_wanted_at_least() -> None:
+    queue = Queue(prospects=1_000)
+    queue.run([3] * 900)
+
+    taken, wait_seconds = queue.pace.take(50, queue.now, least=20)
+
+    assert taken == 0
+    assert wait_seconds == pytest.approx(20.0, abs=5.0)
+    assert queue.pace.take(50, queue.now + wait_seconds, least=20)[0] in {19, 20}

@@ -14,7 +14,7 @@ import pytest
 from apache_beam.transforms.window import GlobalWindow
 
 from tests.support.changes import change, ids, patch
-from tests.support.states import Bag, Cell, Timer
+from tests.support.states import Bag, Cell, PaceKey, Timer
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
 from transforms.budget.terms import BudgetTerms
@@ -112,37 +112,22 @@ class Queued:
         access = Access("ops", BearerAuth("TOKEN"), BudgetTerms(6, 3600.0, 1))
         self.dofn = PaceDoFn("http://127.0.0.1:9", [access], Delivery(), lambda: self.now)
         self.dofn._pool = AnyDesk(source, lambda: self.now)
-        self.queued, self.granted = Bag(), Bag()
-        self.allowed, self.spent, self.awake, self.worker = Cell(), Cell(), Cell(), Cell()
-        self.timers = {name: Timer() for name in ("grant", "send", "window_ends")}
+        self.pace = PaceKey(self.dofn, "ops")
+        self.timers = self.pace.timers
         self.given: list[str] = []
         self.came: list[str] = []
 
     def process(self) -> None:
         one = patch(self.source.randrange(1, 6), custom4=self.source.choice(["in", "out"]))
         self.given += ids(one.changes)
-        grant, window_ends = self.timers["grant"], self.timers["window_ends"]
-        self.dofn.process(("ops", one), self.queued, self.awake, grant, window_ends)
+        self.pace.process(one)
 
     def fire(self, name: str) -> None:
-        self.timers[name].at = None
-        timers = self.timers
-        bags = (self.queued, self.granted)
-        if name == "grant":
-            state = (self.allowed, self.spent, self.awake, self.worker)
-            came = self.dofn.grant(
-                "ops", *bags, *state, timers["grant"], timers["send"], timers["window_ends"]
-            )
-        elif name == "send":
-            state = (self.allowed, self.spent, self.worker)
-            came = self.dofn.send("ops", *bags, *state, timers["grant"], timers["window_ends"])
-        else:
-            came = self.dofn.window_ends(*bags, timers["grant"])
-        for outcome in came:
+        for outcome in self.pace.fire(name):
             self.came += ids(outcome.changes)
 
     def waits(self) -> Sequence[object]:
-        return [*self.queued.elements, *self.granted.elements]
+        return self.pace.waits()
 
     def wakes(self) -> list[Timer]:
         return [self.timers["grant"], self.timers["send"]]

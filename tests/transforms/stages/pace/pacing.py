@@ -15,11 +15,11 @@ from typing import Any
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.support.changes import patch
-from tests.support.states import Bag, Cell, Timer
+from tests.support.states import PaceKey
 from tests.support.streaming import Came, stream_time
 from transforms.budget.budget import Budget
 from transforms.budget.terms import BudgetTerms
-from transforms.elements import Outcome, Patch
+from transforms.elements import Outcome
 from transforms.errors import CredentialError
 from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access
@@ -101,43 +101,25 @@ def times(came: list[Came], name: str = "delivered") -> Counter[float]:
     )
 
 
-class Stage:
+class Stage(PaceKey):
     """A user's key: what one callback leaves to the next."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, terms: BudgetTerms = TERMS) -> None:
         self.now = 0.0
-        self.key = "ops"
-        access = Access("ops", LetIn(), TERMS)
+        access = Access("ops", LetIn(), terms)
         self.dofn = PaceDoFn(sandbox.url, [access], Delivery(), lambda: self.now)
         self.dofn.setup()
-        self.queued, self.granted = Bag(), Bag()
-        self.allowed, self.spent = Cell(), Cell()
-        self.awake, self.worker = Cell(), Cell()
-        self.grant_timer, self.send_timer, self.end_timer = Timer(), Timer(), Timer()
-
-    def process(self, one: Patch) -> None:
-        self.dofn.process(
-            (self.key, one), self.queued, self.awake, self.grant_timer, self.end_timer
-        )
+        super().__init__(self.dofn, "ops")
+        self.grant_timer, self.send_timer, self.end_timer = self.timers.values()
 
     def grant(self) -> list[Outcome]:
-        return list(
-            self.dofn.grant(
-                self.key, self.queued, self.granted, self.allowed, self.spent, self.awake,
-                self.worker, self.grant_timer, self.send_timer, self.end_timer,
-            )
-        )  # fmt: skip
+        return self.call_back("grant")
 
     def send(self) -> list[Outcome]:
-        return list(
-            self.dofn.send(
-                self.key, self.queued, self.granted, self.allowed, self.spent,
-                self.worker, self.grant_timer, self.end_timer,
-            )
-        )  # fmt: skip
+        return self.call_back("send")
 
     def end_window(self) -> list[Outcome]:
-        return list(self.dofn.window_ends(self.queued, self.granted, self.grant_timer))
+        return self.call_back("window_ends")
 
     def budget(self) -> Budget:
         return Budget.load(self.spent.read(), TERMS)

@@ -108,8 +108,8 @@ def test_what_comes_for_a_prospect_that_met_trouble_waits_with_it(
 
     user.grant()
 
-    assert (user.grant_timer.at, len(user.queued.elements)) == (400.0, 1)
-    assert len(user.queued.elements[0].changes) == 2
+    assert (user.grant_timer.at, len(user.head.elements)) == (400.0, 1)
+    assert len(user.head.elements[0].changes) == 2
 
 
 def test_what_comes_amid_the_turn_of_what_met_trouble_begins_no_other(

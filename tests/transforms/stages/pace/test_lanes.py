@@ -96,5 +96,5 @@ def test_what_waits_in_a_lane_that_is_no_more_is_deferred_and_not_lost(
 
     assert ended(left) == ids_of_patches([*given, late])
     assert {each.outcome for each in left} == {"deferred"}
-    assert (user.granted.elements, user.queued.elements, user.awake.read()) == ([], [], None)
+    assert (user.waits(), user.awake.read()) == ([], None)
     assert len(sandbox.requests()) == 1
