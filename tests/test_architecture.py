@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.program import ROOT
+from tests.support.processes.program import ROOT
 
 PURE = (
     "elements",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from apache_beam.coders import Coder, FloatCoder, StrUtf8Coder
 
-from tests.support.trace import segments
+from tests.support.data.trace import segments
 from transforms.budget.budget import Budget
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms

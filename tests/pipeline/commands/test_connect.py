@@ -28,9 +28,9 @@ from pipeline.oauth_flow.flow import Connection, connect
 from pipeline.oauth_flow.request import AuthorizationRequest
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
-from tests.support.browser import browser
-from tests.support.program import ROOT, Ended, command, environment, run
-from tests.support.sandbox_client import Clock, Reply, ask, free_port, patch, wait_for
+from tests.support.browser.chromium import browser
+from tests.support.processes.program import ROOT, Ended, command, environment, run
+from tests.support.servers.sandbox_client import Clock, Reply, ask, free_port, patch, wait_for
 from transforms.errors import ActivationError
 from transforms.outreach.auth.oauth import OAuthAuth
 

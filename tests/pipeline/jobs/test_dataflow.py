@@ -30,8 +30,7 @@ from google.cloud.pubsub_v1 import types
 from pipeline import template
 from pipeline.io.pubsub_source import block_of_message
 from pipeline.jobs.streaming import Streaming, options_of
-from tests.support.dataflow_service import JOB_ID, JOBS, PROJECT, REGION, dataflow_service
-from tests.support.job_graph import (
+from tests.support.beam.job_graph import (
     SUBSCRIPTION,
     TOKEN,
     Pipeline,
@@ -46,7 +45,8 @@ from tests.support.job_graph import (
     timers,
     unpacked,
 )
-from tests.support.secret_manager import PATH
+from tests.support.servers.dataflow_service import JOB_ID, JOBS, PROJECT, REGION, dataflow_service
+from tests.support.servers.secret_manager import PATH
 from transforms.coders import ElementCoder
 from transforms.elements import Block
 from transforms.stages.parse import parse

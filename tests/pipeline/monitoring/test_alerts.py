@@ -32,9 +32,17 @@ from pipeline.monitoring.alert_rules import (
 from pipeline.monitoring.alerts import CHECK_SECONDS, RETRY_SECONDS, Alerts
 from pipeline.monitoring.webhook import Webhook, escaped
 from tests.docs.test_docs import quoted, rows
-from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, member, new_ledger
-from tests.support.program import ROOT
-from tests.support.sandbox_client import wait_for
+from tests.support.in_process.ledgers import (
+    HOUR,
+    NOW,
+    arrive,
+    become_members,
+    deliver,
+    member,
+    new_ledger,
+)
+from tests.support.processes.program import ROOT
+from tests.support.servers.sandbox_client import wait_for
 from transforms.budget.budget import Budget
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms

@@ -22,7 +22,7 @@ from pipeline.destination.file import load_destination
 from pipeline.preflight.field_types import FieldSetup, is_known, read_setups, unmet
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.custom_fields import parse_field
-from tests.support.sandbox_client import ask
+from tests.support.servers.sandbox_client import ask
 from transforms.budget.forecast import hours
 from transforms.budget.terms import BudgetTerms
 from transforms.outreach.auth.token_response import allows, read_scopes

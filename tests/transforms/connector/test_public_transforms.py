@@ -30,12 +30,12 @@ from apache_beam.typehints.decorators import TypeCheckError
 import transforms
 from pipeline.beam import write_to_outreach
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.changes import change
-from tests.support.delivering import statuses, values
-from tests.support.program import environment, write_destination, write_lines
-from tests.support.program import replay as run_replay
-from tests.support.streaming import come, flow, stream_time, wait
-from tests.support.trace import expected, flat_lines, profile, segments
+from tests.support.beam.stream import come, flow, stream_time, wait
+from tests.support.data.changes import change
+from tests.support.data.trace import expected, flat_lines, profile, segments
+from tests.support.in_process.delivering import statuses, values
+from tests.support.processes.program import environment, write_destination, write_lines
+from tests.support.processes.program import replay as run_replay
 from transforms import (
     Access,
     Attribute,

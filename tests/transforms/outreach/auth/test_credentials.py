@@ -32,8 +32,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.sandbox_client import Clock, ask, patch
-from tests.support.secret_manager import PATH, Manager, secretmanager, serving
+from tests.support.servers.sandbox_client import Clock, ask, patch
+from tests.support.servers.secret_manager import PATH, Manager, secretmanager, serving
 from transforms.errors import ConfigurationError, CredentialError, Trouble
 from transforms.outreach.auth.credentials import (
     Auth,

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.sandbox.custom_fields import CustomField
 from pipeline.sandbox.faults import FaultSettings
-from tests.support.changes import patch, patches, tally
-from tests.support.delivering import statuses, values
-from tests.support.streaming import come, wait
+from tests.support.beam.stream import come, wait
+from tests.support.data.changes import patch, patches, tally
+from tests.support.in_process.delivering import statuses, values
 from tests.transforms.stages.pace.pacing import HOUR, Mendable, Run, outcomes, sandbox_of, times
 from transforms.budget.terms import BudgetTerms
 from transforms.outreach.delivery import Delivery
