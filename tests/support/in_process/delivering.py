@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from pipeline.sandbox import Sandbox
+from pipeline.sandbox.custom_fields import CustomField
 from tests.support.data.changes import ended, ids_of_patches, tally
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
@@ -26,6 +27,8 @@ from transforms.outreach.delivery import Delivery, UserProgress
 from transforms.outreach.sender import Sender
 
 AMPLE = BudgetTerms(100_000, 3600.0, 0)
+SHORT = CustomField("prospect", "custom5", "Short", max_length=3)
+"""A field of a sandbox that refuses what is longer than three characters."""
 
 
 @dataclass(slots=True)
