@@ -27,6 +27,7 @@ from pipeline.ledger.store import transaction
 from tests.docs.test_docs import quoted, rows
 from tests.support.in_process.ledgers import (
     NOW,
+    SECONDS,
     arrive,
     become_members,
     deliver,
@@ -41,7 +42,6 @@ from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import REJECTED, Outcome
 
-SECONDS = NOW / 1e6
 WHOLE = ("totals", "last_hour", "audiences[].outcomes", "audiences[].freshness")
 """Objects that the page explains in one row."""
 

@@ -21,6 +21,7 @@ from transforms.mapping import Audience
 HOUR = 3_600_000_000
 NOW = 1_800_000_000_000_000
 """Microseconds since the epoch."""
+SECONDS = NOW / 1e6
 FIELDS = {"seg-a": "custom4", "seg-b": "custom5"}
 AUDIENCES = [
     Audience(segment, None, f"Audience {segment[-1]}", field, ())
