@@ -20,7 +20,7 @@ from pipeline.destination.file import load_destination
 from pipeline.io.pubsub_source import ReadMessages
 from pipeline.jobs.streaming import Streaming, activation_of, options_of
 from tests.support.processes.program import write_destination
-from tests.support.servers.dataflow_service import PROJECT, Service, dataflow_service
+from tests.support.servers.dataflow_service import PROJECT, REGION, Service, dataflow_service
 from tests.support.servers.secret_manager import PATH, Manager, secretmanager, serving
 
 Pipeline = Any
@@ -92,6 +92,22 @@ def arguments(destination: str, without: Collection[str] = ()) -> list[str]:
     """Those of `run` that name what it works on."""
     named = {"destination": destination, "input_subscription": SUBSCRIPTION, **TOPICS}
     return [f"--{name}={value}" for name, value in named.items() if name not in without]
+
+
+def launcher_flags(job_object: str, staging: str = "gs://my-bucket/staging") -> list[str]:
+    """Those that the Flex Template's launcher adds."""
+    return [
+        "--runner=DataflowRunner",
+        f"--project={PROJECT}",
+        f"--region={REGION}",
+        "--job_name=activation",
+        f"--temp_location={staging}",
+        f"--staging_location={staging}",
+        f"--template_location={job_object}",
+        '--labels={"goog-dataflow-provided-template-type": "flex"}',
+        "--service_account_email=activation@my-project.iam.gserviceaccount.com",
+        "--max_num_workers=2",
+    ]
 
 
 def launch(
