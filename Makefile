@@ -35,7 +35,7 @@ type: .venv/tested ## Check types
 	@$(BIN)/mypy
 
 picture: .venv/tested ## Make the README's picture of the operator's page, with Chromium
-	@$(BIN)/python -m tests.support.picture
+	@$(BIN)/python -m tests.support.browser.picture
 
 bench: .venv/tested ## Measure, as ratios within one run; writes benchmarks/results.md
 	@$(BIN)/python -m benchmarks

@@ -26,8 +26,8 @@ from pipeline.ledger.queries.snapshot_reader import read_snapshot
 from pipeline.ledger.store import looked_at
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
-from tests.support.pubsub_emulator import HOW_TO, Emulator, running_emulator
-from tests.support.trace import profile, segments
+from tests.support.data.trace import profile, segments
+from tests.support.servers.pubsub_emulator import HOW_TO, Emulator, running_emulator
 
 MOMENT = "2026-01-02T03:04:05Z"
 PULL_SECONDS = 60.0

@@ -12,7 +12,7 @@ from benchmarks.measure import PROGRAM, ROOT, Result, destination, replay
 from pipeline.sandbox.faults import FaultSettings
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
-from tests.support.trace import segments
+from tests.support.data.trace import segments
 
 SHARE = 0.05
 COSTLY = ("error_500", "error_502", "error_503", "reset_before", "reset_after", "timeout")

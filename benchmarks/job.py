@@ -16,7 +16,7 @@ from benchmarks.measure import PROGRAM, ROOT
 from pipeline.ledger import history
 from pipeline.ledger.inbox import LIVE, Message, receive
 from pipeline.ledger.store import connect, looked_at, owned
-from tests.support.pubsub_emulator import Emulator
+from tests.support.servers.pubsub_emulator import Emulator
 from transforms.clock import micros
 
 SOME = 2_000

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks.measure import Result, destination, replay, run, sandbox
-from tests.support.trace import flat_lines, segments
+from tests.support.data.trace import flat_lines, segments
 
 IN_FLIGHT = 16
 

@@ -18,9 +18,9 @@ from benchmarks.job import LOOK_SECONDS, running_program
 from benchmarks.measure import Result, destination, replay, sandbox
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.support import prism
-from tests.support.pubsub_emulator import HOW_TO, Emulator, running_emulator
-from tests.support.trace import segments
+from tests.support.beam import prism
+from tests.support.data.trace import segments
+from tests.support.servers.pubsub_emulator import HOW_TO, Emulator, running_emulator
 
 AUDIENCES = 5
 LONGEST_SECONDS = 180.0

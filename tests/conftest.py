@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.prism import prism
-from tests.support.pubsub_emulator import channel, emulator
+from tests.support.beam.prism import prism
+from tests.support.servers.pubsub_emulator import channel, emulator
 
 __all__ = ["channel", "emulator", "prism"]
 

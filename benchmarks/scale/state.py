@@ -10,7 +10,7 @@ from typing import Any
 
 from apache_beam.coders import Coder, FloatCoder, StrUtf8Coder
 
-from tests.support.trace import segments
+from tests.support.data.trace import segments
 from transforms.budget.budget import Budget
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms

@@ -1,0 +1,1 @@
+"""The measurements: that they measure what their tables say."""

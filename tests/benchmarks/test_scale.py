@@ -17,8 +17,8 @@ from benchmarks.scale.policies import AT_ONCE, EACH, LANES, OURS, SMOOTHED, AtOn
 from benchmarks.scale.state import budget_bytes, changes_of, key_bytes
 from benchmarks.scale.traffic import Arrival, both, burst, stream
 from benchmarks.scale.virtual import Outreach, Ran, Run
-from tests.support.changes import change
-from tests.support.program import ROOT
+from tests.support.data.changes import change
+from tests.support.processes.program import ROOT
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import Change, Patch
 from transforms.outreach.send_queue import SendQueue

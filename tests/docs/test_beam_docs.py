@@ -17,7 +17,13 @@ import transforms
 from pipeline import yaml_provider
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.docs.test_docs import fenced, quoted, rows
-from tests.support.program import ROOT, environment, json_lines, write_destination, write_lines
+from tests.support.processes.program import (
+    ROOT,
+    environment,
+    json_lines,
+    write_destination,
+    write_lines,
+)
 
 pytestmark = pytest.mark.real
 

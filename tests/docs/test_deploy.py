@@ -17,8 +17,8 @@ from pipeline.commands.run import run_command
 from pipeline.monitoring.health import TURN_SECONDS
 from pipeline.monitoring.http_server import serving
 from tests.pipeline.monitoring.test_metrics import Job
-from tests.support.ledgers import new_ledger
-from tests.support.program import ROOT
+from tests.support.in_process.ledgers import new_ledger
+from tests.support.processes.program import ROOT
 
 pytestmark = pytest.mark.real
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.destination.file import destination_schema, load_destination
 from pipeline.destination.types import TARGETS
-from tests.support.program import ROOT
+from tests.support.processes.program import ROOT
 from transforms.errors import ConfigurationError
 from transforms.outreach.fields import OBJECTS
 

@@ -20,7 +20,7 @@ from pipeline.io.files import blocks
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
 from pipeline.summary import Counts, with_unmapped
-from tests.support.program import ROOT, environment, run
+from tests.support.processes.program import ROOT, environment, run
 from transforms.elements import DEFERRED, DELIVERED, OUTCOMES, Change, Outcome
 from transforms.fold import gather, settle
 from transforms.mapping import Mapping, OutreachUser, Plan

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.support.door import open_door
-from tests.support.program import ROOT
+from tests.support.in_process.door import open_door
+from tests.support.processes.program import ROOT
 
 PAGES = sorted((ROOT / "docs" / "sources").glob("*.md"))
 SEGMENT = "5c8e1f0a-2d37-4b96-a1c4-7f3e90b2d865"

@@ -21,8 +21,8 @@ from pipeline.commands.run import run_command
 from pipeline.console.flags import beam_flags
 from pipeline.destination.file import load_destination
 from pipeline.jobs.dataflow import check_credentials
-from tests.support.job_graph import arguments, destination_in, launch
-from tests.support.program import ROOT
+from tests.support.beam.job_graph import arguments, destination_in, launch
+from tests.support.processes.program import ROOT
 
 FOLDER = ROOT / "deploy" / "dataflow"
 DOCKERFILE = (FOLDER / "Dockerfile").read_text(encoding="utf-8")

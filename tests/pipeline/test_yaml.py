@@ -18,8 +18,8 @@ from apache_beam.yaml.yaml_transform import YamlTransform
 
 from pipeline import yaml_provider
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.program import ROOT, environment, json_lines, replay, write_destination
-from tests.support.trace import profile, segments
+from tests.support.data.trace import profile, segments
+from tests.support.processes.program import ROOT, environment, json_lines, replay, write_destination
 
 pytestmark = pytest.mark.real
 

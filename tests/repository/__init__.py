@@ -1,0 +1,1 @@
+"""The repository's own scripts: the audit of what is installed."""

@@ -12,8 +12,8 @@ from importlib.util import find_spec
 import pytest
 from aiohttp import web
 
-from tests.support.program import ROOT
-from tests.support.wire import serving
+from tests.support.processes.program import ROOT
+from tests.support.servers.wire import serving
 
 pytestmark = pytest.mark.real
 

@@ -1,0 +1,1 @@
+"""The pure core, and in rooms what stands on it: budget, formats, Outreach, stages."""

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from apache_beam import coders
 
-from tests.support.program import ROOT
-from tests.support.stability import SAMPLES, current, stored
+from tests.support.beam.stability import SAMPLES, current, stored
+from tests.support.processes.program import ROOT
 
 pytestmark = pytest.mark.real
 
@@ -24,7 +24,7 @@ or, if it is meant:
 - a row's layout changed in any other way: raise VERSION in transforms/coders.py;
 - a step was renamed: say so in the CHANGELOG, with the --transform_name_mapping for it;
 - state, a timer or a VERSION changed: say in the CHANGELOG that a running job has to be drained.
-Then write the snapshot anew: python -m tests.support.stability"""
+Then write the snapshot anew: python -m tests.support.beam.stability"""
 
 WITHIN = {"MembershipChange", "AttributeChange"}
 """What is only ever a part of another element."""
@@ -68,7 +68,7 @@ def test_every_kind_of_element_that_travels_or_is_kept_has_a_sample(now: dict[st
 GRAPH = """
 import sys
 from pathlib import Path
-from tests.support.job_graph import graph_on, steps
+from tests.support.beam.job_graph import graph_on, steps
 
 graph = graph_on("FlinkRunner", Path(sys.argv[1]))
 print(sorted(coder.spec.payload.hex() for coder in graph.components.coders.values()))

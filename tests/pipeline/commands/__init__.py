@@ -1,0 +1,1 @@
+"""The commands: their flags, what they print, and their exit statuses."""

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import COMMANDS, cli
-from tests.support.program import environment
+from tests.support.processes.program import environment
 
 SLOW = ("aiohttp", "apache_beam", "pydantic", "rich")
 

@@ -9,10 +9,10 @@ import pytest
 
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.test_door import opened, started
-from tests.support.door import write_destination_with_sources
-from tests.support.program import replay, run, write_lines
-from tests.support.sandbox_client import free_port, wait_for
+from tests.end_to_end.always_on.test_door import opened, started
+from tests.support.in_process.door import write_destination_with_sources
+from tests.support.processes.program import replay, run, write_lines
+from tests.support.servers.sandbox_client import free_port, wait_for
 
 pytestmark = pytest.mark.real
 

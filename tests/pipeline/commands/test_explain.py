@@ -14,8 +14,16 @@ from pipeline.ledger import history
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.queries.prospect import read_past
 from pipeline.ledger.store import transaction
-from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, member, new_ledger
-from tests.support.program import run
+from tests.support.in_process.ledgers import (
+    HOUR,
+    NOW,
+    arrive,
+    become_members,
+    deliver,
+    member,
+    new_ledger,
+)
+from tests.support.processes.program import run
 from transforms.elements import REJECTED, Outcome, Patch
 
 pytestmark = pytest.mark.real

@@ -17,10 +17,24 @@ from pipeline.ledger.inbox import LIVE, Message, next_arrivals, receive, taken_i
 from pipeline.ledger.store import looked_at, transaction
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.support.ledgers import NOW, arrive, become_members, deliver, member, new_ledger
-from tests.support.program import command, environment, replay, run, write_destination, write_lines
-from tests.support.pubsub_emulator import Channel, Emulator
-from tests.support.sandbox_client import wait_for
+from tests.support.in_process.ledgers import (
+    NOW,
+    arrive,
+    become_members,
+    deliver,
+    member,
+    new_ledger,
+)
+from tests.support.processes.program import (
+    command,
+    environment,
+    replay,
+    run,
+    write_destination,
+    write_lines,
+)
+from tests.support.servers.pubsub_emulator import Channel, Emulator
+from tests.support.servers.sandbox_client import wait_for
 from transforms.elements import DELIVERED, REJECTED, Change, DeadLetter, Outcome
 
 PROSPECT = 987_654_321_987

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.support.program import replay, run, write_destination, write_lines
+from tests.support.processes.program import replay, run, write_destination, write_lines
 
 pytestmark = pytest.mark.real
 

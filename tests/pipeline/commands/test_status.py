@@ -25,15 +25,23 @@ from pipeline.ledger.inbox import BACKFILL, Message, receive
 from pipeline.ledger.queries.snapshot_reader import ERRORS, read_snapshot
 from pipeline.ledger.store import transaction
 from tests.docs.test_docs import quoted, rows
-from tests.support.ledgers import NOW, arrive, become_members, deliver, held, member, new_ledger
-from tests.support.program import ROOT, command, environment, run
+from tests.support.in_process.ledgers import (
+    NOW,
+    SECONDS,
+    arrive,
+    become_members,
+    deliver,
+    held,
+    member,
+    new_ledger,
+)
+from tests.support.processes.program import ROOT, command, environment, run
 from transforms.budget.budget import Budget
 from transforms.budget.forecast import granted_at
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import REJECTED, Outcome
 
-SECONDS = NOW / 1e6
 WHOLE = ("totals", "last_hour", "audiences[].outcomes", "audiences[].freshness")
 """Objects that the page explains in one row."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.commands.validate import validate_command
 from pipeline.destination.file import destination_schema
-from tests.support.program import ROOT
+from tests.support.processes.program import ROOT
 
 EXAMPLE = ROOT / "examples" / "destination.yaml"
 TOKEN = "tok3n-of-the-ops-user"

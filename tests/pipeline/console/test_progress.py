@@ -14,8 +14,8 @@ import pytest
 from pipeline.console.progress import Board
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.test_replay import NUMBERS, line
-from tests.support.program import command, environment, write_destination, write_lines
+from tests.end_to_end.replay.test_replay import NUMBERS, line
+from tests.support.processes.program import command, environment, write_destination, write_lines
 from transforms.clock import steady
 from transforms.errors import CredentialError
 from transforms.outreach.delivery import UserProgress

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 
 from pipeline.destination.file import destination_schema, load_destination
 from pipeline.destination.yaml_reader import read_yaml
-from tests.support.program import ROOT
+from tests.support.processes.program import ROOT
 from transforms.errors import ConfigurationError
 
 EXAMPLE = (ROOT / "examples" / "destination.yaml").read_text("utf-8")

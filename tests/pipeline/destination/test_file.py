@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from pipeline.destination.file import destination_schema, load_destination
 from pipeline.destination.keys.sections import BearerAuth, OAuth, S2SAuth
 from pipeline.destination.yaml_reader import read_yaml
-from tests.support.program import ROOT
-from tests.support.secret_manager import Manager, secretmanager, serving
+from tests.support.processes.program import ROOT
+from tests.support.servers.secret_manager import Manager, secretmanager, serving
 from transforms.errors import ConfigurationError
 from transforms.outreach.fields import ACCOUNT_FIELDS, PROSPECT_FIELDS
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.destination.file import load_destination
-from tests.pipeline.destination.test_error_text import refusals
+from tests.pipeline.destination.refusing import refusals
 from transforms.errors import ConfigurationError
 
 

@@ -1,0 +1,1 @@
+"""The HTTP door: who may post, what is answered, and when that is durable."""

@@ -22,10 +22,10 @@ from pipeline.destination.file import load_destination
 from pipeline.door.limits import FailedSignIns, RateLimit
 from pipeline.door.server import DoorOptions, check_door
 from pipeline.door.tokens import LIFE_SECONDS, AccessTokens
-from tests.support.door import SECRETS, Answer, OpenDoor, open_door, post
-from tests.support.door import write_destination_with_sources as write
-from tests.support.program import environment, run
-from tests.transforms.formats.test_platforms import KEYS, VALUES
+from tests.support.data.strange_records import KEYS, VALUES
+from tests.support.in_process.door import SECRETS, Answer, OpenDoor, open_door, post
+from tests.support.in_process.door import write_destination_with_sources as write
+from tests.support.processes.program import environment, run
 from transforms.errors import ConfigurationError
 
 pytestmark = pytest.mark.real

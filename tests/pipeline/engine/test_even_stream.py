@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.ledger.inbox import LIVE
 from pipeline.sandbox import SandboxOptions, running_sandbox
-from tests.support.sandbox_client import Clock
-from tests.support.scheduling import HOUR, arrive, scheduled
+from tests.support.in_process.scheduling import HOUR, arrive, scheduled
+from tests.support.servers.sandbox_client import Clock
 
 pytestmark = pytest.mark.real
 

@@ -18,9 +18,9 @@ from pipeline.engine.outputs import Outputs, begin_outputs
 from pipeline.ledger import erasure, history
 from pipeline.ledger.outbox import ROWS, Output
 from pipeline.ledger.store import transaction
-from tests.support.changes import change
-from tests.support.ledgers import NOW, new_ledger
-from tests.support.program import json_lines
+from tests.support.data.changes import change
+from tests.support.in_process.ledgers import NOW, new_ledger
+from tests.support.processes.program import json_lines
 from transforms.elements import DELIVERED, REJECTED, Outcome
 from transforms.errors import ActivationError, ConfigurationError
 

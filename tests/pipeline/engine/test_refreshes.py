@@ -20,8 +20,8 @@ from pipeline.ledger.inbox import LIVE, Message, receive
 from pipeline.ledger.store import connect, owned, transaction
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.support.ledgers import NOW, deliver
-from tests.support.program import replay, write_destination, write_lines
+from tests.support.in_process.ledgers import NOW, deliver
+from tests.support.processes.program import replay, write_destination, write_lines
 
 HOUR = 3_600.0
 

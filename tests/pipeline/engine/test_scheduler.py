@@ -18,8 +18,8 @@ from pipeline.engine.scheduler import Scheduler
 from pipeline.ledger.inbox import BACKFILL, BYTES_AT_ONCE, LIVE, Message, receive, unread
 from pipeline.ledger.store import connect, owned
 from pipeline.ledger.waiting import count
-from tests.support.ledgers import NOW
-from tests.support.program import write_destination
+from tests.support.in_process.ledgers import NOW
+from tests.support.processes.program import write_destination
 
 PROSPECTS = 12
 

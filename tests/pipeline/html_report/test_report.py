@@ -15,8 +15,8 @@ import pytest
 from pipeline.html_report.plots import budget, share, stacked
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.support.browser import Browser, browser
-from tests.support.program import ROOT, replay, run, write_destination, write_lines
+from tests.support.browser.chromium import Browser, browser
+from tests.support.processes.program import ROOT, replay, run, write_destination, write_lines
 
 pytestmark = pytest.mark.real
 

@@ -17,8 +17,8 @@ from pipeline.ledger.queries.activity import read_activity
 from pipeline.ledger.queries.savings import Savings
 from pipeline.ledger.store import transaction
 from tests.docs.test_docs import rows
-from tests.support.ledgers import NOW, member, new_ledger
-from tests.support.program import ROOT
+from tests.support.in_process.ledgers import NOW, member, new_ledger
+from tests.support.processes.program import ROOT
 from transforms.elements import Change, Outcome
 
 SECOND = 1_000_000

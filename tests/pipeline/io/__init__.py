@@ -1,0 +1,1 @@
+"""Files, Pub/Sub and outputs, without the job around them."""

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.io.paths import check_paths, is_same_file
 from pipeline.io.targets import earlier_files, prepare, put_aside
-from tests.support.program import run, write_destination, write_lines
+from tests.support.processes.program import run, write_destination, write_lines
 from transforms.errors import ConfigurationError
 
 LINE = '{"outreach_id": 1, "segment": "a", "status": "realized"}'

@@ -15,8 +15,8 @@ from pipeline.engine.pubsub_ingest import Subscription
 from pipeline.io import streaming_pull
 from pipeline.io.streaming_pull import StreamingPull, end_pull
 from pipeline.ledger.store import owned
-from tests.support.pubsub_emulator import Channel, Emulator, bodies
-from tests.support.sandbox_client import wait_for
+from tests.support.servers.pubsub_emulator import Channel, Emulator, bodies
+from tests.support.servers.sandbox_client import wait_for
 
 pytestmark = [pytest.mark.pubsub, pytest.mark.real]
 

@@ -1,0 +1,1 @@
+"""The kinds of run: what is submitted to Dataflow, and what signals do."""

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from pipeline.console.progress import Board
 from pipeline.jobs.signals import StopSignal, stopping
-from tests.support.sandbox_client import wait_for
+from tests.support.servers.sandbox_client import wait_for
 
 MAIN = threading.main_thread()
 

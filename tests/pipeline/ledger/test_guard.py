@@ -17,7 +17,7 @@ from pipeline.ledger.store import transaction
 from pipeline.monitoring.alert_rules import describe
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
-from tests.support.ledgers import (
+from tests.support.in_process.ledgers import (
     HOUR,
     NOW,
     arrive,
@@ -27,7 +27,7 @@ from tests.support.ledgers import (
     member,
     new_ledger,
 )
-from tests.support.program import replay, run, write_destination, write_lines
+from tests.support.processes.program import replay, run, write_destination, write_lines
 
 TERMS = GuardTerms(50.0, 3600.0)
 MINUTE = HOUR // 60

@@ -19,8 +19,16 @@ from pipeline.ledger import users as accounts
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, next_arrivals, receive, taken_in, unread
 from pipeline.ledger.queue import Turns
 from pipeline.ledger.store import transaction
-from tests.support.changes import patches
-from tests.support.ledgers import HOUR, NOW, arrive, become_members, deliver, member, new_ledger
+from tests.support.data.changes import patches
+from tests.support.in_process.ledgers import (
+    HOUR,
+    NOW,
+    arrive,
+    become_members,
+    deliver,
+    member,
+    new_ledger,
+)
 from transforms.budget.budget import Budget
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms

@@ -21,8 +21,8 @@ from pipeline.ledger import history, queue, waiting
 from pipeline.ledger.inbox import BACKFILL, LIVE, Message, next_arrivals, receive, taken_in
 from pipeline.ledger.outbox import Output
 from pipeline.ledger.store import connect, owned, transaction
-from tests.support.ledgers import NOW
-from tests.support.program import json_lines
+from tests.support.in_process.ledgers import NOW
+from tests.support.processes.program import json_lines
 from transforms.elements import DELIVERED, REJECTED, Block, Change, Outcome, Patch
 
 PROSPECTS = st.integers(1, 3)

@@ -12,7 +12,7 @@ import pytest
 from pipeline.ledger import guard, remap, waiting
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.store import transaction
-from tests.support.ledgers import NOW, become_members, deliver, new_ledger
+from tests.support.in_process.ledgers import NOW, become_members, deliver, new_ledger
 from transforms.elements import AttributeChange, MembershipChange
 from transforms.mapping import Attribute, Audience, Mapping, OutreachUser, Plan
 

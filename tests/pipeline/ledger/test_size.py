@@ -18,8 +18,8 @@ from pipeline.ledger.inbox import LIVE, Message, next_arrivals, receive, taken_i
 from pipeline.ledger.store import looked_at, shrink, transaction
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.support.ledgers import NOW, arrive, deliver, member, new_ledger
-from tests.support.program import replay, write_destination, write_lines
+from tests.support.in_process.ledgers import NOW, arrive, deliver, member, new_ledger
+from tests.support.processes.program import replay, write_destination, write_lines
 
 HOUR = 3600.0
 PROSPECTS = 1_500

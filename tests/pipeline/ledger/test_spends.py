@@ -12,7 +12,7 @@ from pipeline.ledger import history, users
 from pipeline.ledger.queries.spending import read_spending
 from pipeline.ledger.spends import Spends
 from pipeline.ledger.store import transaction
-from tests.support.ledgers import NOW, new_ledger
+from tests.support.in_process.ledgers import NOW, new_ledger
 from transforms.budget.budget import Budget
 from transforms.budget.rate_limits import RateLimits
 from transforms.budget.terms import BudgetTerms

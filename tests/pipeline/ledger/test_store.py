@@ -14,8 +14,8 @@ import pytest
 
 from pipeline.ledger import schema, store
 from pipeline.ledger.store import connect, looked_at, owned, transaction
-from tests.support.ledgers import arrive, become_members, member, new_ledger
-from tests.support.program import ROOT
+from tests.support.in_process.ledgers import arrive, become_members, member, new_ledger
+from tests.support.processes.program import ROOT
 from transforms.errors import ConfigurationError
 
 

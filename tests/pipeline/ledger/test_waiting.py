@@ -12,8 +12,8 @@ import pytest
 from pipeline.ledger import history, queue, waiting
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.store import transaction
-from tests.support.changes import change, ids
-from tests.support.ledgers import NOW, new_ledger
+from tests.support.data.changes import change, ids
+from tests.support.in_process.ledgers import NOW, new_ledger
 from transforms.elements import DELIVERED, REJECTED, UNCHANGED, Change, Outcome, Patch
 
 HOLD = 5_000_000

@@ -1,0 +1,1 @@
+"""Status, metrics, health, alerts and their rules."""

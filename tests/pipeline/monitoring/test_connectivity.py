@@ -19,10 +19,10 @@ from pipeline.ledger.store import connect, owned
 from pipeline.monitoring.connectivity import AWAY_SECONDS, Connectivity, Troubles
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.test_replay import NUMBERS, line
-from tests.support.ledgers import NOW
-from tests.support.program import write_destination
-from tests.support.sandbox_client import Clock, free_port, wait_for
+from tests.end_to_end.replay.test_replay import NUMBERS, line
+from tests.support.in_process.ledgers import NOW
+from tests.support.processes.program import write_destination
+from tests.support.servers.sandbox_client import Clock, free_port, wait_for
 
 
 def test_a_service_is_named_that_was_away_for_longer_than_a_connection_takes(

@@ -26,11 +26,18 @@ from pipeline.monitoring.metrics import CACHE_SECONDS, PREFIX
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
 from tests.docs.test_docs import quoted, rows
-from tests.pipeline.monitoring.test_alerts import receiving
-from tests.support.ledgers import NOW, arrive, become_members, member, new_ledger
-from tests.support.program import ROOT, command, environment, json_lines, run, write_destination
-from tests.support.pubsub_emulator import Channel, Emulator
-from tests.support.sandbox_client import wait_for
+from tests.support.in_process.ledgers import NOW, arrive, become_members, member, new_ledger
+from tests.support.processes.program import (
+    ROOT,
+    command,
+    environment,
+    json_lines,
+    run,
+    write_destination,
+)
+from tests.support.servers.pubsub_emulator import Channel, Emulator
+from tests.support.servers.sandbox_client import wait_for
+from tests.support.servers.webhook import receiving
 from transforms.errors import ConfigurationError
 
 pytestmark = pytest.mark.real

@@ -15,10 +15,10 @@ from pipeline.ledger.oversight.alerts import Condition, note_found
 from pipeline.ledger.queries.activity import read_activity
 from pipeline.ledger.store import looked_at, transaction
 from pipeline.operator_page.server import operator_page
-from tests.support.axe import violations
-from tests.support.browser import Browser, browser
-from tests.support.ledgers import arrive, become_members, deliver, member, new_ledger
-from tests.support.sandbox_client import wait_for
+from tests.support.browser.axe import violations
+from tests.support.browser.chromium import Browser, browser
+from tests.support.in_process.ledgers import arrive, become_members, deliver, member, new_ledger
+from tests.support.servers.sandbox_client import wait_for
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import OUTCOMES, Outcome
 

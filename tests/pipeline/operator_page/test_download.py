@@ -14,11 +14,11 @@ from pipeline.ledger.store import amended, transaction
 from pipeline.operator_page.server import operator_page
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.support.browser import Browser, browser
-from tests.support.door import Answer, post
-from tests.support.ledgers import NOW, member, new_ledger
-from tests.support.program import replay, write_destination
-from tests.support.sandbox_client import wait_for
+from tests.support.browser.chromium import Browser, browser
+from tests.support.in_process.door import Answer, post
+from tests.support.in_process.ledgers import NOW, member, new_ledger
+from tests.support.processes.program import replay, write_destination
+from tests.support.servers.sandbox_client import wait_for
 from transforms.elements import Outcome
 
 pytestmark = pytest.mark.real

@@ -11,10 +11,10 @@ import pytest
 from pipeline.ledger import users
 from pipeline.ledger.store import transaction
 from pipeline.operator_page.server import operator_page
-from tests.support.browser import Browser, browser
-from tests.support.door import Answer, post
-from tests.support.ledgers import become_members, new_ledger
-from tests.support.sandbox_client import wait_for
+from tests.support.browser.chromium import Browser, browser
+from tests.support.in_process.door import Answer, post
+from tests.support.in_process.ledgers import become_members, new_ledger
+from tests.support.servers.sandbox_client import wait_for
 from transforms.budget.terms import BudgetTerms
 
 pytestmark = pytest.mark.real

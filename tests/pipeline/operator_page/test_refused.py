@@ -11,11 +11,11 @@ import pytest
 from pipeline.operator_page.server import operator_page
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.test_door import BEARER, opened, started
-from tests.support.browser import Browser, browser
-from tests.support.door import open_door, post, write_destination_with_sources
-from tests.support.ledgers import new_ledger
-from tests.support.sandbox_client import free_port, wait_for
+from tests.end_to_end.always_on.test_door import BEARER, opened, started
+from tests.support.browser.chromium import Browser, browser
+from tests.support.in_process.door import open_door, post, write_destination_with_sources
+from tests.support.in_process.ledgers import new_ledger
+from tests.support.servers.sandbox_client import free_port, wait_for
 
 pytestmark = pytest.mark.real
 

@@ -10,10 +10,10 @@ import pytest
 from pipeline.ledger import history
 from pipeline.ledger.store import transaction
 from pipeline.operator_page.server import operator_page
-from tests.support.browser import Browser, browser
-from tests.support.door import post
-from tests.support.ledgers import NOW, arrive, deliver, member, new_ledger
-from tests.support.sandbox_client import wait_for
+from tests.support.browser.chromium import Browser, browser
+from tests.support.in_process.door import post
+from tests.support.in_process.ledgers import NOW, arrive, deliver, member, new_ledger
+from tests.support.servers.sandbox_client import wait_for
 from transforms.elements import Outcome
 
 pytestmark = pytest.mark.real

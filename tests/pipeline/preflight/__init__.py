@@ -1,0 +1,1 @@
+"""What `validate` finds before anything is sent."""

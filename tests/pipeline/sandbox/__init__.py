@@ -1,0 +1,1 @@
+"""The local Outreach: what it answers, and that it keeps to Outreach's contract."""

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.sandbox_client import JSON_API, ask, patch, wait_for
+from tests.support.servers.sandbox_client import JSON_API, ask, patch, wait_for
 
 pytestmark = pytest.mark.real
 

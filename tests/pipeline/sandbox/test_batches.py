@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
-from tests.support.sandbox_client import Clock, Reply, ask, patch
+from tests.support.servers.sandbox_client import Clock, Reply, ask, patch
 
 pytestmark = pytest.mark.real
 

@@ -13,10 +13,10 @@ import pytest
 from pipeline.sandbox import SandboxOptions, running_sandbox
 from pipeline.sandbox.auth.tokens import TokenGrant
 from pipeline.sandbox.custom_fields import CustomField
-from tests.support.connected import CLIENT_ID, CLIENT_SECRET, TOKEN_STORE, connect, sign_up
 from tests.support.contract import breaches_of_answer, operation_of
-from tests.support.sandbox_client import ask
-from tests.support.wire import Passed, recorded
+from tests.support.servers.connected import CLIENT_ID, CLIENT_SECRET, TOKEN_STORE, connect, sign_up
+from tests.support.servers.sandbox_client import ask
+from tests.support.servers.wire import Passed, recorded
 
 pytestmark = pytest.mark.real
 

@@ -11,11 +11,11 @@ import pytest
 
 from pipeline.sandbox import SandboxOptions, running_sandbox
 from pipeline.sandbox.custom_fields import CustomField
-from tests.support.connected import CLIENT_SECRET, CLIENT_SECRET_ENV, USER, connect, sign_up
 from tests.support.contract import breaches_of_answer, breaches_of_request, operation_of
-from tests.support.program import TOKEN, environment, run, write_destination, write_lines
-from tests.support.trace import profile, segments
-from tests.support.wire import Passed, recorded
+from tests.support.data.trace import profile, segments
+from tests.support.processes.program import TOKEN, environment, run, write_destination, write_lines
+from tests.support.servers.connected import CLIENT_SECRET, CLIENT_SECRET_ENV, USER, connect, sign_up
+from tests.support.servers.wire import Passed, recorded
 
 pytestmark = pytest.mark.real
 

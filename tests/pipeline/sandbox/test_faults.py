@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import API_FAULTS, Faults, FaultSettings, changed
-from tests.support.sandbox_client import Clock, Reply, ask, patch
+from tests.support.servers.sandbox_client import Clock, Reply, ask, patch
 
 pytestmark = pytest.mark.real
 

@@ -5,7 +5,7 @@ import pytest
 from pipeline.sandbox import SandboxOptions, running_sandbox
 from pipeline.sandbox.custom_fields import CustomField, every_field, parse_field, types_document
 from pipeline.sandbox.fields import ACCOUNT_FIELDS, FIELDS, FILTERABLE
-from tests.support.sandbox_client import ask, patch
+from tests.support.servers.sandbox_client import ask, patch
 
 pytestmark = pytest.mark.real
 

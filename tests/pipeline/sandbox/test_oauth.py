@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.sandbox_client import Clock, Reply, ask, patch
+from tests.support.servers.sandbox_client import Clock, Reply, ask, patch
 
 pytestmark = pytest.mark.real
 

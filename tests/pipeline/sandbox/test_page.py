@@ -11,9 +11,9 @@ import pytest
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.custom_fields import parse_field
 from pipeline.sandbox.faults import FaultSettings
-from tests.support.browser import Browser, browser
-from tests.support.program import ROOT
-from tests.support.sandbox_client import Clock, ask, patch, wait_for
+from tests.support.browser.chromium import Browser, browser
+from tests.support.processes.program import ROOT
+from tests.support.servers.sandbox_client import Clock, ask, patch, wait_for
 
 pytestmark = pytest.mark.real
 

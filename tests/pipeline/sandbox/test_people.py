@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.sandbox_client import Clock, ask, patch
+from tests.support.servers.sandbox_client import Clock, ask, patch
 
 pytestmark = pytest.mark.real
 

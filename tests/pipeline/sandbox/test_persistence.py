@@ -11,8 +11,8 @@ from typing import IO
 import pytest
 
 from pipeline.sandbox import SandboxOptions, running_sandbox
-from tests.support.program import ROOT
-from tests.support.sandbox_client import ask, patch
+from tests.support.processes.program import ROOT
+from tests.support.servers.sandbox_client import ask, patch
 from transforms.errors import ConfigurationError
 
 pytestmark = pytest.mark.real

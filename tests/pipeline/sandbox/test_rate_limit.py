@@ -5,7 +5,7 @@ import pytest
 from pipeline.sandbox import SandboxOptions, running_sandbox
 from pipeline.sandbox.options import WindowKind
 from pipeline.sandbox.rate_limit import Allowance, headers, too_many
-from tests.support.sandbox_client import Clock, patch
+from tests.support.servers.sandbox_client import Clock, patch
 
 KINDS: list[WindowKind] = ["fixed", "clock", "sliding"]
 

@@ -26,7 +26,7 @@ from jsonschema import Draft202012Validator
 
 from tests.support.contract.operations import OPERATIONS, Operation
 from tests.support.contract.prospect import Schema
-from tests.support.wire import Passed
+from tests.support.servers.wire import Passed
 
 
 def operation_of(passed: Passed) -> Operation | None:

@@ -1,0 +1,1 @@
+"""The transforms for others' pipelines, on each runner that tests have."""

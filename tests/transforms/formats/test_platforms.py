@@ -2,65 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from base64 import b64encode
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.elements import Block
-from transforms.plan import Reading, Source
-from transforms.stages.parse import Parsed, parse
-from transforms.times import format_time
-
-RULES = Reading(
-    segments=frozenset({"vip", "456", "c9", "5c8e"}),
-    sources=(
-        Source("rudder", segment="vip"),
-        Source("crm", paths=("person.crmId", "userId")),
-    ),
-)
-AT = 1_767_323_045_000_000
-"""2026-01-02T03:04:05Z."""
-
-
-def read(record: object, source: str = "/changes/any", rules: Reading = RULES) -> Parsed:
-    text = record if isinstance(record, bytes) else json.dumps(record).encode()
-    block = Block(source, 0, [text], published=AT + 5_000_000, message_id="m")
-    return parse(block, "Oid", ("plan.tier", "first_name"), AT, None, rules)
-
-
-def told(parsed: Parsed) -> list[tuple[int, str, str]]:
-    return [(each.outreach_id, each.segment, each.status) for each in parsed.memberships]
-
-
-def times(parsed: Parsed) -> set[str]:
-    return {format_time(each.event_time) for each in parsed.memberships if each.event_time}
-
-
-def reasons(parsed: Parsed) -> list[str]:
-    return [letter.reason for letter in parsed.dead_letters]
-
-
-# Segment
-
-
-def track(event: str = "Audience Entered", **more: Any) -> dict[str, Any]:
-    return {
-        "type": "track",
-        "event": event,
-        "userId": "7",
-        "timestamp": "2026-01-02T03:04:05.000Z",
-        "context": {"personas": {"computation_class": "audience", "computation_key": "vip"}},
-        "properties": {"audience_key": "vip", "vip": event == "Audience Entered"},
-        **more,
-    }
-
-
-def personas(**more: object) -> dict[str, Any]:
-    return {"personas": {"computation_class": "audience", **more}}
+from tests.support.data.strange_records import KEYS, VALUES
+from tests.transforms.formats.platforms import personas, read, reasons, times, told, track
 
 
 def test_segment_says_who_entered_and_who_left() -> None:
@@ -104,9 +53,6 @@ def test_an_event_that_its_trait_contradicts_is_a_dead_letter() -> None:
     assert (told(parsed), reasons(parsed)) == ([], ["contradictory"])
 
 
-# RudderStack
-
-
 @pytest.mark.parametrize("kind", ["audiencelist", "audienceList"])
 def test_rudderstack_lists_add_and_remove_each_person_once(kind: str) -> None:
     data = {
@@ -138,9 +84,6 @@ def test_a_rudderstack_record_is_of_its_sources_audience(action: str, status: st
     assert [each.value for each in parsed.attributes] == ['"Ann"']
     assert reasons(read(record)) == ["segment_missing"]
     assert reasons(read({**record, "action": "upsert"}, "/changes/rudder")) == ["status_unknown"]
-
-
-# mParticle
 
 
 def mparticle(*audiences: object, **more: object) -> dict[str, Any]:
@@ -182,9 +125,6 @@ def test_a_hashed_identity_of_mparticles_is_none() -> None:
     assert reasons(parsed) == ["identity_missing"]
 
 
-# Amplitude
-
-
 def test_amplitude_cohorts_go_by_the_time_they_were_computed() -> None:
     cohort = {
         "cohort_id": "k7",
@@ -204,9 +144,6 @@ def test_amplitude_cohorts_go_by_the_time_they_were_computed() -> None:
     )
 
 
-# Mixpanel
-
-
 @pytest.mark.parametrize(
     ("action", "status"),
     [("members", "realized"), ("add_members", "realized"), ("remove_members", "exited")],
@@ -218,9 +155,6 @@ def test_mixpanels_members_enter_and_leave(action: str, status: str) -> None:
     empty = read({"action": action, "parameters": {**parameters, "members": []}})
     assert (told(empty), reasons(empty)) == ([], [])
     assert reasons(read({"action": "purge", "parameters": parameters})) == ["status_unknown"]
-
-
-# Lists, XDM
 
 
 def test_lists_of_audiences_are_read_and_contradictions_cost_only_themselves() -> None:
@@ -246,140 +180,6 @@ def test_the_keys_of_xdm_may_have_their_prefix() -> None:
         assert told(read(record)) == [(2, "vip", "realized")]
     plain = {"identityMap": {"Oid": [{"id": 2}]}, "segmentMembership": {}}
     assert read({"body": {"xdmEntity": plain}}).dead_letters == []
-
-
-# Envelopes, sources
-
-FLAT = {"outreach_id": 1, "segment": "vip", "status": "realized"}
-
-
-def packed(record: object) -> str:
-    return b64encode(json.dumps(record).encode()).decode()
-
-
-@pytest.mark.parametrize(
-    ("envelope", "published"),
-    [
-        (
-            {
-                "message": {
-                    "data": packed(FLAT),
-                    "messageId": "1",
-                    "publishTime": "2026-01-02T03:04:05Z",
-                },
-                "subscription": "projects/p/subscriptions/s",
-            },
-            "2026-01-02T03:04:05Z",
-        ),
-        (
-            {
-                "specversion": "1.0",
-                "type": "t",
-                "source": "s",
-                "id": "1",
-                "time": "2026-01-02T03:04:05Z",
-                "data": FLAT,
-            },
-            "2026-01-02T03:04:05Z",
-        ),
-        (
-            {
-                "specversion": "1.0",
-                "type": "t",
-                "source": "s",
-                "id": "1",
-                "data_base64": packed(FLAT),
-            },
-            "2026-01-02T03:04:10Z",
-        ),
-        (
-            {"Records": [{"eventSource": "aws:kinesis", "kinesis": {"data": packed(FLAT)}}]},
-            "2026-01-02T03:04:10Z",
-        ),
-        ({"requestId": "r", "records": [{"data": packed([FLAT])}]}, "2026-01-02T03:04:10Z"),
-        ({"body": FLAT, "enqueuedTimeUtc": "2026-01-02T03:04:05Z"}, "2026-01-02T03:04:05Z"),
-        ({"Body": packed(FLAT), "SequenceNumber": 4, "Offset": "0"}, "2026-01-02T03:04:10Z"),
-        ({"Body": json.dumps(FLAT), "SequenceNumber": 4}, "2026-01-02T03:04:10Z"),
-    ],
-)
-def test_an_envelope_is_taken_off_and_its_time_is_that_of_a_record_without_one(
-    envelope: object, published: str
-) -> None:
-    parsed = read(envelope)
-    assert (told(parsed), parsed.records, parsed.dead_letters) == ([(1, "vip", "realized")], 1, [])
-    assert times(parsed) == {published}
-
-
-def test_an_envelope_of_something_else_is_a_dead_letter() -> None:
-    letters = [
-        read({"message": {"data": "%%%", "messageId": "1"}}),
-        read({"specversion": "1.0", "source": "s", "id": "1", "data_base64": 7}),
-        read({"kinesis": {"data": packed("no record")}}),
-    ]
-    assert [reasons(each) for each in letters] == [["unknown_shape"]] * 3
-
-
-def test_a_source_says_where_its_ids_are() -> None:
-    record = {"person": {"crmId": "12"}, "segment": "vip", "status": "exited"}
-    assert told(read(record, "/changes/crm message m")) == [(12, "vip", "exited")]
-    assert told(read(track(userId=13), "/changes/crm")) == [(13, "vip", "realized")]
-    assert reasons(read(track(userId=None), "/changes/crm")) == ["identity_missing"]
-
-
-def test_a_list_counts_its_elements_and_each_line_is_one() -> None:
-    lines = b"\n".join(json.dumps({**FLAT, "outreach_id": each}).encode() for each in (1, 2, 3))
-    table = b"outreach_id,segment,status\n1,vip,realized\n2,vip,exited\n"
-    assert [
-        read(each).records for each in ([FLAT, FLAT], {"profiles": [FLAT] * 3}, lines, table)
-    ] == [*(2, 3, 3, 2)]
-
-
-KEYS = st.sampled_from(
-    [
-        "type",
-        "event",
-        "context",
-        "properties",
-        "traits",
-        "users",
-        "in_cohort",
-        "cohort_id",
-        "action",
-        "parameters",
-        "members",
-        "add",
-        "remove",
-        "message",
-        "data",
-        "body",
-        "kinesis",
-        "records",
-        "identifiers",
-        "fields",
-        "user_profiles",
-        "audiences",
-        "outreach_id",
-        "segment",
-        "status",
-        "personas",
-        "listData",
-        "specversion",
-        "source",
-        "id",
-    ]
-)
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
-    | st.sampled_from(
-        ["track", "record", "members", "audiencelist", "vip", "Audience Entered", "1"]
-    )
-    | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
-    max_leaves=12,
-)
 
 
 @settings(max_examples=400, deadline=None)

@@ -10,8 +10,8 @@ import pytest
 from pipeline.sandbox.faults import FaultSettings
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.support.changes import patch, patches
-from tests.support.delivering import Table, deliver, deliver_to, error
+from tests.support.data.changes import patch, patches
+from tests.support.in_process.delivering import Table, deliver, deliver_to, error
 from transforms.outreach.normalisation import is_same_value
 
 pytestmark = pytest.mark.real

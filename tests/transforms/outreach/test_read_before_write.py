@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
-from tests.support.changes import change, patch, patches
-from tests.support.delivering import (
+from tests.support.data.changes import change, patch, patches
+from tests.support.in_process.delivering import (
     OK,
     Answer,
     Asked,

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.support.changes import change, ids, ids_of_patches, patch
+from tests.support.data.changes import change, ids, ids_of_patches, patch
 from transforms.elements import Change, Patch
 from transforms.fold import is_newer
 from transforms.outreach.send_queue import SendQueue, Work

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.changes import ended, ids_of_patches, patches, tally
-from tests.support.delivering import AMPLE, statuses
+from tests.support.data.changes import ended, ids_of_patches, patches, tally
+from tests.support.in_process.delivering import AMPLE, statuses
 from transforms.budget.budget import Budget
 from transforms.clock import steady
 from transforms.elements import Outcome

@@ -1,0 +1,1 @@
+"""The stages of the graph: bounded, on a stream, and callback by callback."""

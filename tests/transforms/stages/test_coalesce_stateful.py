@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 from apache_beam.pvalue import PCollection
 
-from tests.support.changes import change, ids
-from tests.support.states import Bag, Cell, Timer
-from tests.support.streaming import Came, Event, come, flow, stream_time, wait
+from tests.support.beam.states import Bag, Cell, Timer
+from tests.support.beam.stream import Came, Event, come, flow, stream_time, wait
+from tests.support.data.changes import change, ids
 from transforms.elements import Change
 from transforms.fold import Known
 from transforms.stages.coalesce import Coalesce

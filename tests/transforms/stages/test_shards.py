@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transforms.budget.test_budget import (
+from tests.transforms.budget.oracles import (
     HOUR,
     NOW,
     Client,

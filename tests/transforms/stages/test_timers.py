@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from apache_beam.transforms.window import GlobalWindow
 
-from tests.support.changes import change, ids, patch
-from tests.support.states import Bag, Cell, PaceKey, Timer
+from tests.support.beam.states import Bag, Cell, PaceKey, Timer
+from tests.support.data.changes import change, ids, patch
 from transforms.budget.budget import Budget
 from transforms.budget.grant import Grant
 from transforms.budget.terms import BudgetTerms

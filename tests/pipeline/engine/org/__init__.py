@@ -1,0 +1,1 @@
+"""What the engine asks of the org: whom addresses are, and what is so."""

@@ -20,8 +20,8 @@ from pipeline.ledger.directory import unresolved
 from pipeline.ledger.inbox import LIVE, Message, receive
 from pipeline.ledger.store import connect, owned
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.org import address, people, write_org
-from tests.support.sandbox_client import Clock
+from tests.support.processes.org import address, people, write_org
+from tests.support.servers.sandbox_client import Clock
 
 pytestmark = pytest.mark.real
 

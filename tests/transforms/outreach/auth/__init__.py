@@ -1,0 +1,1 @@
+"""Credentials: tokens renewed, kept, shared, and refused."""

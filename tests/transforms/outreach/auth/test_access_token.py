@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.support.delivering import Tokens
+from tests.support.in_process.delivering import Tokens
 from transforms.errors import CredentialError, Trouble
 from transforms.outreach.auth.access_token import AccessToken
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import grpc
 import pytest
 
-from tests.support.secret_manager import PATH, Manager, serving
+from tests.support.servers.secret_manager import PATH, Manager, serving
 from transforms.errors import Trouble
 from transforms.outreach.auth.secret_manager import SecretStore
 

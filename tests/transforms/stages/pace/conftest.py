@@ -9,7 +9,7 @@ import pytest
 from apache_beam.pvalue import PCollection
 
 from pipeline.sandbox import Sandbox
-from tests.support.streaming import Came, Event, flow, stream_time
+from tests.support.beam.stream import Came, Event, flow, stream_time
 from tests.transforms.stages.pace.pacing import TERMS, LetIn, Run, Stage, breakdowns, sandbox_of
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import Patch

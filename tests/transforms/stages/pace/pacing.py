@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.changes import patch
-from tests.support.states import PaceKey
-from tests.support.streaming import Came, stream_time
+from tests.support.beam.states import PaceKey
+from tests.support.beam.stream import Came, stream_time
+from tests.support.data.changes import patch
 from transforms.budget.budget import Budget
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import Outcome

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.changes import change, patch, patches, tally
-from tests.support.delivering import statuses, values
-from tests.support.streaming import come, wait
+from tests.support.beam.stream import come, wait
+from tests.support.data.changes import change, patch, patches, tally
+from tests.support.in_process.delivering import statuses, values
 from tests.transforms.stages.pace.pacing import (
     ALLOWANCE,
     HOUR,

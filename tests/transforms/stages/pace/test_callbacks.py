@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.sandbox import Sandbox
-from tests.support.changes import patch, patches, tally
-from tests.support.delivering import values
+from tests.support.data.changes import patch, patches, tally
+from tests.support.in_process.delivering import values
 from tests.transforms.stages.pace.pacing import ALLOWANCE, Stage
 from transforms.stages import patch_stateful
 

@@ -8,9 +8,9 @@ import pytest
 from apache_beam.pvalue import PCollection
 
 from pipeline.sandbox.faults import FaultSettings
-from tests.support.changes import change, ended, ids, ids_of_patches, patches, tally
-from tests.support.delivering import statuses
-from tests.support.streaming import Event, come, flow, stream_time, wait
+from tests.support.beam.stream import Event, come, flow, stream_time, wait
+from tests.support.data.changes import change, ended, ids, ids_of_patches, patches, tally
+from tests.support.in_process.delivering import statuses
 from tests.transforms.stages.pace.pacing import (
     ALLOWANCE,
     HOUR,

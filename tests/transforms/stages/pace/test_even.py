@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.changes import patch
+from tests.support.data.changes import patch
 from tests.transforms.stages.pace.pacing import HOUR, Stage
 from transforms.budget.terms import BudgetTerms
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pipeline.sandbox import Sandbox
-from tests.support.changes import ended, ids_of_patches, patch, patches, tally
-from tests.support.delivering import statuses, values
-from tests.support.sandbox_client import patch as ask_to_patch
-from tests.support.streaming import come, stream_time, wait
+from tests.support.beam.stream import come, stream_time, wait
+from tests.support.data.changes import ended, ids_of_patches, patch, patches, tally
+from tests.support.in_process.delivering import statuses, values
+from tests.support.servers.sandbox_client import patch as ask_to_patch
 from tests.transforms.stages.pace.pacing import HOUR, TERMS, Run, Stage, outcomes, sandbox_of
 from transforms.budget.terms import BudgetTerms
 from transforms.outreach.delivery import Delivery

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.changes import change, ids, ids_of_patches, patch, patches
-from tests.support.states import Bag, Cell
+from tests.support.beam.states import Bag, Cell
+from tests.support.data.changes import change, ids, ids_of_patches, patch, patches
 from transforms.elements import Change, Patch
 from transforms.outreach.send_queue import SendQueue
 from transforms.stages import queue_state

@@ -7,11 +7,10 @@ from collections import Counter
 
 import pytest
 
-from pipeline.sandbox.custom_fields import CustomField
 from pipeline.sandbox.faults import FaultSettings
-from tests.support.changes import patch, patches, tally
-from tests.support.delivering import statuses, values
-from tests.support.streaming import come, wait
+from tests.support.beam.stream import come, wait
+from tests.support.data.changes import patch, patches, tally
+from tests.support.in_process.delivering import SHORT, statuses, values
 from tests.transforms.stages.pace.pacing import HOUR, Mendable, Run, outcomes, sandbox_of, times
 from transforms.budget.terms import BudgetTerms
 from transforms.outreach.delivery import Delivery
@@ -95,8 +94,7 @@ def test_a_prospect_in_trouble_does_not_hold_up_the_others(run: Run) -> None:
 
 
 def test_a_refusal_without_a_name_is_narrowed_down_though_it_is_all_there_is(run: Run) -> None:
-    short = CustomField("prospect", "custom5", "Short", max_length=3)
-    with sandbox_of(fields=(short,), vague_errors=True) as sandbox:
+    with sandbox_of(fields=(SHORT,), vague_errors=True) as sandbox:
         given = patch(1, custom4="a", custom5="too long", custom6="c")
 
         came = run(sandbox, come(given), wait(1))

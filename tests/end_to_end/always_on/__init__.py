@@ -1,0 +1,1 @@
+"""What runs until it is stopped: `run` on Pub/Sub, on Prism, and the door."""

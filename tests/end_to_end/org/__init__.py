@@ -1,0 +1,1 @@
+"""What the org holds: prospects and accounts found, created, read and reconciled."""

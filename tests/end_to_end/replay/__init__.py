@@ -1,0 +1,1 @@
+"""`replay`: files to their end, over bulk actions, conditions, signals and kills."""

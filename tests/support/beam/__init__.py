@@ -1,0 +1,1 @@
+"""Beam in tests: its runner Prism, its TestStream, and what it makes of the job's graph."""

@@ -1,0 +1,1 @@
+"""Headless Chromium, and what is looked for in its pages."""
