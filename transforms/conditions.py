@@ -24,7 +24,7 @@ class Test:
     exists: bool | None = None
 
     def holds(self, find: Callable[[str], object]) -> bool:
-        """Whether it is so of a record in which `find` gives attributes, None for none."""
+        """Returns whether it holds; `find` returns an attribute of the record, None if absent."""
         value = find(self.source)
         if self.exists is not None:
             return (value not in _EMPTY) is self.exists

@@ -40,7 +40,7 @@ class DirectoryEntry(NamedTuple):
 
 
 def digest_of(address: str) -> str:
-    """What stands in place of an address or key, where these are not to be kept."""
+    """Returns the digest that is stored in place of an address or key."""
     return blake2b(folded(address).encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 

@@ -140,7 +140,7 @@ class Mapping:
         return Mapped(changes, misfits, unmapped + sum(segments.values()), segments)
 
     def write(self, namespace: str | None, segment: str, status: str) -> Write | None:
-        """What a membership writes where; None where it is not mapped."""
+        """Returns what a membership writes to which field; None if it is not mapped."""
         audience = self.audience(namespace, segment)
         if audience is None:
             return None

@@ -1,4 +1,4 @@
-"""What is wrong between the keys of a destination file, each of which may be right.
+"""Checks across keys of a destination file, each of which is valid by itself.
 
 These rules read the plain data, before it is known to be right, so that everything
 wrong with a file is said at once. They pass over what is not shaped as it should be:

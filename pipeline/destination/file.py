@@ -263,7 +263,7 @@ def _text(path: str) -> str:
 
 
 def _no_text(content: bytes) -> str:
-    """What bytes with zeros among them are."""
+    """Returns what is wrong with a file that has zero bytes in it."""
     for zeros, letters in ((content[::2], content[1::2]), (content[1::2], content[::2])):
         if zeros.count(0) > len(zeros) / 2 and 0 not in letters:
             return "is UTF-16 without its byte order mark; save it as UTF-8"

@@ -1,4 +1,4 @@
-"""What is wrong with a text that is no YAML, said for whoever typed it.
+"""Explains YAML syntax errors to the person who typed the file.
 
 The parser's own words are those of a grammar, and it stops where it cannot go on, which is often
 far from what was mistyped.

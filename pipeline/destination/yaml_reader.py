@@ -23,7 +23,7 @@ Path = tuple[str | int, ...]
 
 
 class Problem(NamedTuple):
-    """One thing that is wrong with a file, for a person to mend.
+    """One error in a file, for a person to correct.
 
     Attributes:
       line: where, counted from 1.

@@ -22,7 +22,7 @@ class Answer(web.Response):
 
 
 class Refused(Exception):  # noqa: N818 - a verdict on a request, not a fault of ours
-    """A request that is answered with an error, before anything of it is kept."""
+    """A request that is answered with an error; nothing of it is stored."""
 
     def __init__(self, status: int, reason: str, said: str, retry_after: int | None = None) -> None:
         super().__init__(reason)
@@ -47,7 +47,7 @@ def answer(preview: Preview, status: int) -> web.Response:
 def answer_failure(
     preview: Preview, status: int, reason: str, said: str, retry_after: int | None = None
 ) -> web.Response:
-    """The answer to a body of which nothing is kept, in the form that its platform wants."""
+    """The answer to a body that is not stored, in the form that its platform expects."""
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
     if preview.mixpanel is not None:
         error = {"message": f"{reason}: {said}", "code": status}

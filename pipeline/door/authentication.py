@@ -149,7 +149,7 @@ def bearer_of(headers: Mapping[str, str]) -> str:
 
 
 def basic_of(headers: Mapping[str, str]) -> tuple[str, str]:
-    """User name and password in the header Authorization; empty where there are none."""
+    """Returns user name and password from the Authorization header; empty if there are none."""
     kind, _, packed = headers.get("Authorization", "").partition(" ")
     if kind.lower() != "basic":
         return "", ""

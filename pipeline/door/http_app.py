@@ -249,7 +249,7 @@ async def _plain_errors(request: web.Request, handler: Handler) -> web.StreamRes
 
 
 def _name_of(headers: Mapping[str, str]) -> str | None:
-    """What names a CloudEvent in binary mode, whose body is its data."""
+    """Returns the id of a CloudEvent in binary mode, whose body is its data."""
     if "ce-id" not in headers:
         return None
     return f"cloudevent {event_id({'source': headers.get('ce-source'), 'id': headers['ce-id']})}"

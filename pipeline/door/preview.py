@@ -1,4 +1,4 @@
-"""What a body holds, found out before it is kept: whoever sent it gets an answer that helps."""
+"""Parses a body before it is stored, so that its sender gets an answer that helps."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Previews:
 
 
 def message_id_of(value: dict[str, Any]) -> str | None:
-    """What names a body, where its platform repeats what was not answered."""
+    """Returns the id by which a platform's repeated body is recognized."""
     message = value.get("message")
     if type(message) is dict and (name := message.get("messageId") or message.get("message_id")):
         return f"pubsub {name}"

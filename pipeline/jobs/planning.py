@@ -1,4 +1,4 @@
-"""What it takes to deliver files, without a request: a replay that ends before sending."""
+"""Estimates a delivery of files without a request: a replay that ends before sending."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class RunResult:
 
     @property
     def exit_status(self) -> int:
-        """What a command that ran it ends with; see `pipeline.console.exit_status`."""
+        """Exit status of the command that ran it; see `pipeline.console.exit_status`."""
         if self.interrupted:
             return FAILED
         if self.kept:

@@ -90,7 +90,7 @@ def activation_of(destination: Destination, asked: Streaming) -> Activation:
 
 
 def check_outputs(asked: Streaming, options: PipelineOptions) -> None:
-    """Makes sure that all that comes out of the job is kept where it can be found.
+    """Checks that each output of the job goes where it can be found afterwards.
 
     Raises:
       ConfigurationError: it would not be, and what mends that.

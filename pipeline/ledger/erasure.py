@@ -149,7 +149,7 @@ def _known_by(connection: sqlite3.Connection, outreach_id: int) -> list[str]:
 def _forget_keys(
     connection: sqlite3.Connection, outreach_id: int, known_by: Collection[str]
 ) -> None:
-    """Removes what is kept of a prospect under what it is known by."""
+    """Removes what is stored of a prospect under its id and its keys."""
     connection.execute("DELETE FROM unresolved WHERE gone = ?", (outreach_id,))
     for key in known_by:
         connection.execute("DELETE FROM unresolved WHERE key = ?", (key,))
@@ -160,7 +160,7 @@ def _forget_keys(
 def _forget_unreadable(
     connection: sqlite3.Connection, outreach_id: int, known_by: Collection[str]
 ) -> int:
-    """What could not be read, or whose prospect was not found, names it only in what arrived."""
+    """Removes dead letters that name the prospect only in the arrival they hold."""
     letters = connection.execute(
         "SELECT id, line FROM dead_letters WHERE (outreach_id IS NULL AND stage = 'parse')"
         " OR outreach_id = 0"

@@ -210,7 +210,7 @@ def _count(
 
 
 def _forget_returned(connection: sqlite3.Connection, prospects: Sequence[int]) -> None:
-    """Whoever is a member again, or waits to be one, has not left."""
+    """Deletes the exits of prospects who are members again, or wait to be."""
     for some in chunks(prospects):
         connection.execute(
             f"DELETE FROM exits WHERE outreach_id IN ({marks(some)}) AND coalesce("

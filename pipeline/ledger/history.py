@@ -43,7 +43,7 @@ def doubt_fields(connection: sqlite3.Connection, prospects: Iterable[int], field
 
 
 def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
-    """What became of patches: recorded, known, and no longer waited for; one transaction's part.
+    """Records outcomes and known values and removes what waited, in the caller's transaction.
 
     A field is known to hold a value once Outreach accepted it, or was read to hold it. What does
     not wait any more was forgotten while it was under way: it was counted as that, and nothing is

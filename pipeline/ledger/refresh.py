@@ -123,7 +123,7 @@ def drop_stale(connection: sqlite3.Connection, before: int) -> list[tuple[str, i
 
 
 def known_members(connection: sqlite3.Connection, segment: str) -> set[int]:
-    """Whoever is a member as far as is known, or waits to be one."""
+    """Returns the known members, with those who wait to become one."""
     written_now = "field IN (SELECT field FROM audiences AS a WHERE a.segment = {0}.segment)"
     found: set[int] = set()
     for table in ("known", "waiting"):
@@ -141,7 +141,7 @@ def known_members(connection: sqlite3.Connection, segment: str) -> set[int]:
 def exits(
     refresh: Refresh, members: Collection[int], known: Iterable[int], sequence: int
 ) -> list[MembershipChange]:
-    """Who has left, of those who were known as members.
+    """Returns the known members who have left.
 
     Args:
       refresh: the whole audience.

@@ -1,4 +1,4 @@
-"""What waits, under a destination that was changed since: each change goes where it goes now.
+"""Maps waiting changes anew after the destination file was edited.
 
 Between two runs an audience may have been moved to another field, or be mapped no more. The
 ledger has each change's segment, namespace and origin, which is all that mapping needs.

@@ -1,4 +1,4 @@
-"""What a user spends, written down by minute: a budget itself knows only its window."""
+"""Requests that each user spent, by minute; a budget itself knows only its window."""
 
 from __future__ import annotations
 

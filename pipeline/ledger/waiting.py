@@ -165,7 +165,7 @@ def _doubt_what_was_overwritten(
     known: dict[int, dict[str, Known]],
     read: Mapping[int, tuple[Mapping[str, object], int]],
 ) -> None:
-    """Where somebody has changed a field since, what was delivered is no longer what it holds."""
+    """Stops trusting delivered values of fields that somebody has changed since."""
     some = [prospect for prospect in read if prospect in known]
     for part in chunks(some):
         for prospect, name, heard_at in connection.execute(
@@ -195,7 +195,7 @@ def _is_so(change: Change, fields: Mapping[str, object]) -> bool:
 def _replace(
     connection: sqlite3.Connection, before: Sequence[Change], due: Sequence[Change], now: int
 ) -> None:
-    """What waits is now what is due: what is new comes in, and what is not due any more goes."""
+    """Replaces what waits by what is due: adds what is new, removes what is no longer due."""
     waited = {(change.outreach_id, change.field, change.change_id) for change in before}
     stays = {(change.outreach_id, change.field, change.change_id) for change in due}
     connection.executemany(
@@ -215,7 +215,7 @@ def _replace(
 
 
 def _heed(connection: sqlite3.Connection, unchanged: Iterable[Change], now: int) -> None:
-    """What is unchanged is news all the same: something older must not undo it."""
+    """Updates the time of an unchanged value, so that an older change does not undo it."""
     connection.executemany(
         "UPDATE known SET event_time = ?, sequence = ?, heard_at = ?"
         " WHERE outreach_id = ? AND field = ?",

@@ -1,4 +1,4 @@
-"""What needs a person, judged from how things stand; no clock, no I/O."""
+"""Decides which conditions need a person, from a snapshot; no clock, no I/O."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class Health:
         self.turned_at = self.clock()
 
     def trouble(self) -> str | None:
-        """What is wrong, for a person; None where nothing is."""
+        """Returns what is wrong, for a person; None if nothing is."""
         failure = self.failure()
         if failure is not None:
             return f"pulling from the subscription ended: {type(failure).__name__}"

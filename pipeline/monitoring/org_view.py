@@ -16,7 +16,7 @@ from transforms.times import format_time
 
 
 def lines(org: OrgStanding, ledger: str, now: float) -> Iterator[str]:
-    """What there is to say of it; nothing where no directory is kept and no field is left."""
+    """Returns the lines about the org; none without a directory and without a left-over field."""
     directory = org.directory
     if directory is not None:
         age = (
@@ -48,7 +48,7 @@ def lines(org: OrgStanding, ledger: str, now: float) -> Iterator[str]:
 
 
 def left_said(left: LeftField) -> str:
-    """What there is to know of a field that nobody writes any more."""
+    """Describes a field that no audience or attribute writes any more."""
     return (
         f"{left.field} still holds in {left.prospects:,} prospects what audience {left.name} was"
         " written there, and nothing is mapped to it so any more. To empty it:"

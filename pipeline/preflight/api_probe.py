@@ -90,7 +90,7 @@ class _Answer(NamedTuple):
 
 
 class _Inquiry:
-    """What is asked in the name of one user."""
+    """The requests that are made as one user."""
 
     def __init__(
         self, findings: Findings, client: OutreachClient, place: int, clock: Callable[[], float]

@@ -78,7 +78,7 @@ def _setup(name: str, said: Any) -> FieldSetup:  # noqa: ANN401 - whatever was a
 
 
 def unmet(setup: FieldSetup, value: object) -> str | None:
-    """What a field asks of its values and this one does not meet; None where it fits.
+    """Returns which requirement of a field a value does not meet; None if it fits.
 
     Args:
       setup: the field's.

@@ -29,7 +29,7 @@ class Findings:
         self._add(self.errors, text, path)
 
     def warn(self, text: str, *path: str | int) -> None:
-        """What stands at `path` may be a mistake."""
+        """Warns that the value at `path` may be a mistake."""
         self._add(self.warnings, text, path)
 
     def note(self, text: str, *path: str | int) -> None:

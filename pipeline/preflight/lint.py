@@ -1,4 +1,4 @@
-"""What a destination file may say but seldom means; for `validate` to point out."""
+"""Valid settings that are probably mistakes; `validate` warns about them."""
 
 from __future__ import annotations
 

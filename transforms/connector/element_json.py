@@ -1,4 +1,4 @@
-"""What a Beam user's own collections hold, as the bytes of an arrival.
+"""Encodes elements of a Beam user's own collections as the bytes of an arrival.
 
 Text and bytes stand for themselves, as does a row of one column of them. A dictionary or any
 other row is a record: its JSON is read like that of a line, so that one set of rules holds.
@@ -74,7 +74,7 @@ def _is_nan(value: object) -> bool:
 
 
 def _plain(value: object) -> object:
-    """What JSON has for a value that it does not know."""
+    """Returns the JSON form of a value of a type that JSON does not know."""
     columns = _columns(value)
     if columns is not None:
         return columns

@@ -142,7 +142,7 @@ class RecordContext:
         return self.prospect(value) if kind == self.match else self._key_place(value, kind)
 
     def _key_place(self, value: object, kind: str = "") -> int:
-        """What stands for a prospect that is known by a key: minus the key's place, from 1."""
+        """Returns the stand-in id of a prospect known by a key: minus the key's place, from 1."""
         key, spelling = read_key(kind or self.match, value)
         place = self._key_places.get(key)
         if place is None:

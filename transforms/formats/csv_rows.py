@@ -91,7 +91,7 @@ def rename(line: str, columns: Columns) -> str:
 
 @lru_cache(maxsize=64)
 def read_header(line: str) -> Header | None:
-    """What a line says as a header; None if it is none, for want of whom its rows name."""
+    """Returns a line read as a header; None if none of its columns identifies a prospect."""
     line = line.strip("\ufeff\r\n")
     folded = line.casefold()
     if len(line) > _LONGEST_HEADER or not any(name in folded for name in IDENTITIES):

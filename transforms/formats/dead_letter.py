@@ -64,7 +64,7 @@ def _object(payload: object) -> object:
 
 
 def _packed(payload: object) -> object:
-    """What arrived, out of the JSON of ``{"base64": "…"}``, which is no record itself."""
+    """Decodes the arrival from the JSON of ``{"base64": "…"}``, which is not itself a record."""
     if type(payload) is str and payload.startswith('{"base64":'):
         found = _object(payload)
         return found if type(found) is dict and found.keys() == {"base64"} else payload

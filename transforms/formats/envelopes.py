@@ -1,4 +1,4 @@
-"""What messages are packed in on their way: taken off before a record is told by its shape.
+"""Envelopes of messages, unwrapped before a record's format is recognized.
 
 - a **Pub/Sub push body**: ``{"message": {"data": base64, "messageId", "publishTime"}}``;
 - a **CloudEvent** in structured mode: ``{"specversion", "type", "source", "id", "time", "data"}``;
@@ -39,7 +39,7 @@ LISTS: Final = ("profiles", "Records", "records", "batch")
 
 
 def unpack(record: dict[str, Any]) -> Unpacked | None:
-    """What a record holds that is an envelope; None where it is none.
+    """Returns the contents of an envelope; None if the record is not one.
 
     Raises:
       Refused: ``unknown_shape``: its content cannot be unpacked.
@@ -66,7 +66,7 @@ def unpack(record: dict[str, Any]) -> Unpacked | None:
 
 
 def event_id(attributes: dict[str, Any]) -> str:
-    """What names a CloudEvent: its source and its id together."""
+    """Returns the identity of a CloudEvent: its source and its id together."""
     return f"{attributes.get('source')} {attributes.get('id')}"
 
 

@@ -1,4 +1,4 @@
-"""JSON as people and programs write it: several values in one text, and numbers that are none.
+"""JSON as written in practice: several values in one text, and invalid numbers.
 
 `jq` writes one value after the other, each over many lines; exporters write ``NaN``. Neither is
 JSON as RFC 8259 has it, and what is meant by both is plain.
@@ -43,7 +43,7 @@ def split_values(text: bytes) -> Iterator[bytes]:
 
 
 def _space(text: str, at: int) -> int:
-    """Where the blanks at a place end."""
+    """Returns the position after the blanks at a position."""
     found = _SPACE.match(text, at)
     return found.end() if found else at
 

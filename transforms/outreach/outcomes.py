@@ -70,7 +70,7 @@ class Outcomes:
         values: Mapping[int, Mapping[str, object]],
         now: float,
     ) -> int:
-        """A chunk was read: what is so already ends, the rest is next to be sent.
+        """Ends the changes that a read shows to be set already; queues the rest to be sent.
 
         Args:
           chunk: in flight together.
@@ -154,7 +154,7 @@ class Outcomes:
             self._emit(Outcome(SUPERSEDED, changes, micros(now)))
 
     def _proceed(self, work: Work, now: float) -> None:
-        """What a work's request carried is decided; what further requests carry is next."""
+        """Finishes a work, or puts the changes of its next request into the queue."""
         if not work.rest:
             self._queue.done(work)
             return

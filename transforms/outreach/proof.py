@@ -130,7 +130,7 @@ def _status_of(errors: object) -> int:
 
 
 def _not_kept(changes: Iterable[Change], attributes: Mapping[str, object]) -> dict[str, str]:
-    """What fields hold, as text, that hold something else than what was sent."""
+    """Returns the fields that hold something other than what was sent, with it as text."""
     return {
         change.field: shown(attributes[change.field])
         for change in changes

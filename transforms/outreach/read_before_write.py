@@ -39,7 +39,7 @@ class ReadBeforeWrite:
         return self._skipped == 0
 
     def learn(self, verdict: Classification, spared: int) -> None:
-        """What came of a reading: how it was answered, and how many requests it spared."""
+        """The result of a read: its answer, and how many requests it saved."""
         if verdict.fate in (Fate.ACCEPTED, Fate.TROUBLE):
             self._vain = 0 if spared else self._vain + 1
         elif verdict.fate in (Fate.REFUSED, Fate.FIELD_REFUSED, Fate.PAUSE):

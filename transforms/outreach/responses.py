@@ -35,7 +35,7 @@ _BODY_SEARCHED: Final = 4096
 
 
 class Fate(Enum):
-    """What becomes of the request that was answered.
+    """The fate of a request, decided by its answer.
 
     ACCEPTED: done. REFUSED: for good; a dead letter. FIELD_REFUSED: drop the named fields
     and send the rest; where none is named, one of them is to blame. THROTTLED: the budget
@@ -79,7 +79,7 @@ class Classification:
     remedy: str = ""
 
     def problem_of(self, user: str) -> CredentialError:
-        """What a PAUSE is to whoever has to mend it."""
+        """Returns the error that a PAUSE is reported as, with its remedy."""
         return CredentialError(user, self.detail, self.remedy)
 
 

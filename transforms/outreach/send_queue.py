@@ -133,7 +133,7 @@ class SendQueue:
         return bool(self.if_empty and self._ready and self.is_conditional(self._ready[0]))
 
     def take_conditional(self, most: int) -> list[Work]:
-        """Those among the next `most` that are to be read first, from now on in flight."""
+        """Takes those of the next `most` that are to be read first; they are then in flight."""
         head = [self._ready.popleft() for _ in range(min(most, len(self._ready)))]
         asked = [work for work in head if self.is_conditional(work)]
         self._ready.extendleft(reversed([work for work in head if not self.is_conditional(work)]))

@@ -183,7 +183,7 @@ class Sender:
         return idle or self.paused is not None or self._clock() >= self._until
 
     def _obstacle(self) -> tuple[float | None, str] | None:
-        """What has to be waited for before anything is sent, and why; None where nothing is.
+        """Returns until when nothing can be sent, and why; None if something can.
 
         The time is None where only an answer helps.
         """

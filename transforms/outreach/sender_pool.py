@@ -57,7 +57,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """What a user's sender did not get to.
+    """The patches that a user's sender did not send.
 
     Attributes:
       user: the user's name.
@@ -127,12 +127,12 @@ class SenderPool:
         return -math.inf if known is None else known.breaker.held_until
 
     def trouble(self, user: str) -> str | None:
-        """What a user's requests meet where so many in a row meet trouble; None elsewhere."""
+        """Returns the trouble of a user whose last requests all met trouble; None otherwise."""
         known = self._known.get(user)
         return known.breaker.held_for if known and known.breaker.exhausted else None
 
     def last_trouble(self, user: str) -> str:
-        """What a request of a user's met last that met trouble; empty where none has."""
+        """Returns the last trouble that a user's requests met; empty if there was none."""
         known = self._known.get(user)
         return known.breaker.last_trouble if known else ""
 

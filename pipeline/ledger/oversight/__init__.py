@@ -1,1 +1,1 @@
-"""What people are told of a ledger, and what they do to it."""
+"""Alerts about a ledger, and actions that people take on it."""

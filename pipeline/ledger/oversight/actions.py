@@ -1,4 +1,4 @@
-"""What people do from the operator's page: written down, and heeded by the job."""
+"""Actions from the operator's page: recorded here, and carried out by the job."""
 
 from __future__ import annotations
 

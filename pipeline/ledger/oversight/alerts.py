@@ -28,12 +28,12 @@ class Condition(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str]:
-        """What tells it from others, however it is put."""
+        """Identifies the alert, whatever its wording."""
         return self.kind, self.subject
 
 
 class Telling(NamedTuple):
-    """What is to be told: that something is wrong, or that it is over.
+    """A message to send: that an alert has begun, or that it is over.
 
     Attributes:
       condition: what it is.
@@ -72,7 +72,7 @@ def note_over(connection: sqlite3.Connection, keys: Iterable[tuple[str, str]], n
 
 
 def to_tell(connection: sqlite3.Connection) -> list[Telling]:
-    """What nobody was told yet, oldest first."""
+    """Returns the messages that were not sent yet, oldest first."""
     return [
         Telling(Condition(kind, subject, text), since, over_at)
         for kind, subject, text, since, over_at in connection.execute(

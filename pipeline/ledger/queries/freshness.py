@@ -27,7 +27,7 @@ class Freshness(NamedTuple):
 
     @classmethod
     def of(cls, some: Sequence[float]) -> Self:
-        """That of seconds in ascending order, one at least."""
+        """Returns the freshness of delays in seconds, in ascending order; at least one."""
         count = len(some)
         return cls(count, some[(count - 1) // 2], some[-(-99 * count // 100) - 1])
 

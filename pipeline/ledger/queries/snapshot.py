@@ -84,7 +84,7 @@ class User:
 
 
 class Alert(NamedTuple):
-    """What a person was told of and is not over."""
+    """An alert that was sent and is not over."""
 
     kind: str
     subject: str

@@ -1,4 +1,4 @@
-"""Where messages come from, and when the last one did."""
+"""The sources of messages, and when each sent its last one."""
 
 from __future__ import annotations
 

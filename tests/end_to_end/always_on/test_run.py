@@ -8,8 +8,7 @@ import resource
 import signal
 import time
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,24 +16,17 @@ import pytest
 
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
-from tests.end_to_end.replay.test_replay import FIELDS, NUMBERS, SEGMENTS, line, patches, values
+from tests.end_to_end.always_on.published import AT_ONCE, given, told
+from tests.support.data.three_audiences import FIELDS, NUMBERS, SEGMENTS, line, patches, values
 from tests.support.data.trace import expected, flat_lines, untied
 from tests.support.processes.always_on import STOP_SECONDS, Place
 from tests.support.processes.program import command, write_destination
-from tests.support.servers.pubsub_emulator import Channel, Emulator
 from tests.support.servers.pubsub_relay import relayed
 from tests.support.servers.sandbox_client import free_port, wait_for
 from transforms.elements import OUTCOMES
 
 pytestmark = [pytest.mark.pubsub, pytest.mark.real]
-
 PROSPECTS = 300
-AT_ONCE = {"hold_seconds": 0}
-
-
-@pytest.fixture
-def place(tmp_path: Path, emulator: Emulator, channel: Channel) -> Place:
-    return Place(tmp_path, emulator, channel)
 
 
 @pytest.fixture
@@ -47,19 +39,6 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 def patched(sandbox: Sandbox) -> list[int]:
     """Prospects in the order in which they were written."""
     return [int(one.path.rpartition("/")[2]) for one in sandbox.requests() if one.method == "PATCH"]
-
-
-def told(place: Place) -> Counter[tuple[object, ...]]:
-    """What receipts are of."""
-    return Counter((one["outreach_id"], one["field"], one["event_time"]) for one in place.receipts)
-
-
-def given(lines: Iterable[str]) -> Counter[tuple[object, ...]]:
-    """What receipts of flat lines must be of."""
-    return Counter(
-        (one["outreach_id"], FIELDS[one["segment"]], one["event_time"])
-        for one in map(json.loads, lines)
-    )
 
 
 def test_what_comes_again_or_late_or_out_of_order_changes_nothing(
@@ -214,8 +193,6 @@ from pipeline.cli import main
 sys.argv[0] = "outreach-activation"
 main()
 """
-
-
 SPAN_SECONDS = 12.0
 
 

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 
 import pytest
 
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.always_on.test_run import AT_ONCE, given, told
-from tests.end_to_end.replay.test_replay import FIELDS, NUMBERS, SEGMENTS, line, patches, values
+from tests.end_to_end.always_on.published import AT_ONCE, given, told
 from tests.end_to_end.replay.test_replay_kill import PROSPECTS, REPEATED_MOST, TERMS, slow
+from tests.support.data.three_audiences import FIELDS, NUMBERS, SEGMENTS, line, patches, values
 from tests.support.data.trace import expected, flat_lines, untied
 from tests.support.processes.always_on import Place
 from tests.support.processes.program import json_lines, write_destination
-from tests.support.servers.pubsub_emulator import Channel, Emulator
 from tests.support.servers.sandbox_client import wait_for
 
 pytestmark = [pytest.mark.kill, pytest.mark.pubsub, pytest.mark.real]
 
 LIVES = 6
-
-
-@pytest.fixture
-def place(tmp_path: Path, emulator: Emulator, channel: Channel) -> Place:
-    return Place(tmp_path, emulator, channel)
 
 
 @pytest.mark.parametrize("seed", [1])

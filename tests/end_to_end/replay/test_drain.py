@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.replay.test_replay import NUMBERS, line, values
+from tests.support.data.three_audiences import NUMBERS, line, values
 from tests.support.processes.program import (
     Ended,
     command,

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.replay.test_replay import FIELDS, NUMBERS, SEGMENTS, values
+from tests.support.data.three_audiences import FIELDS, NUMBERS, SEGMENTS, values
 from tests.support.processes.program import replay, write_destination, write_lines
 
 pytestmark = pytest.mark.real

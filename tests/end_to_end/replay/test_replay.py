@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import random
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
-from tests.support.data.trace import expected, flat_lines, profile, segments
+from tests.support.data.three_audiences import (
+    FIELDS,
+    MOMENT,
+    NUMBERS,
+    SEGMENTS,
+    line,
+    patches,
+    values,
+)
+from tests.support.data.trace import expected, flat_lines
 from tests.support.processes.program import (
     ROOT,
-    TOKEN,
     environment,
     json_lines,
     replay,
@@ -27,42 +32,7 @@ from tests.support.processes.program import (
 )
 
 pytestmark = pytest.mark.real
-
-SEGMENTS = segments(3)
-FIELDS = {segment: f"custom{number}" for number, segment in enumerate(SEGMENTS, 4)}
-NUMBERS = {segment: number for number, segment in enumerate(SEGMENTS, 4)}
 OUTCOMES = ("delivered", "unchanged", "superseded", "rejected", "deferred")
-MOMENT = "2026-01-02T03:04:05Z"
-
-
-@pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    with running_sandbox(SandboxOptions(prospects=60)) as running:
-        yield running
-
-
-def line(prospect: object, segment: str = SEGMENTS[0], status: str = "realized") -> str:
-    return json.dumps(
-        {"outreach_id": prospect, "segment": segment, "status": status, "event_time": MOMENT}
-    )
-
-
-def values(sandbox: Sandbox) -> dict[int, dict[str, object]]:
-    """What the fields of audiences hold, where they hold something."""
-    held = {
-        prospect: {field: attributes.get(field) for field in FIELDS.values()}
-        for prospect, attributes in sandbox.prospects().items()
-    }
-    filled = {
-        prospect: {field: value for field, value in fields.items() if value is not None}
-        for prospect, fields in held.items()
-    }
-    return {prospect: fields for prospect, fields in filled.items() if fields}
-
-
-def patches(sandbox: Sandbox) -> list[int]:
-    """Statuses of the answers to PATCH, in order."""
-    return [one.status for one in sandbox.requests() if one.method == "PATCH"]
 
 
 def test_a_shuffled_trace_ends_in_the_newest_values_with_one_receipt_a_change(
@@ -93,27 +63,6 @@ def test_a_shuffled_trace_ends_in_the_newest_values_with_one_receipt_a_change(
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
 
 
-@pytest.mark.parametrize("more", [["--dry_run"], ["--ledger=l.db"]])
-def test_the_unmapped_segments_that_came_most_often_are_named_with_what_was_meant(
-    sandbox: Sandbox, tmp_path: Path, more: list[str]
-) -> None:
-    mapped = next(iter(NUMBERS))
-    mistyped = f"ups:{mapped.upper()}"
-    lines = [line(1)] + [line(2, segment=mistyped)] * 3 + [line(2, segment="[red]:x:")]
-    write_lines(tmp_path / "in.jsonl", lines)
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-
-    for _ in range(2):
-        ended = replay(tmp_path, "in.jsonl", more=more)
-
-        assert ended.summary["unmapped_segments"] == [
-            {"segment": mistyped, "count": 3, "resembles": mapped},
-            {"segment": "[red]:x:", "count": 1, "resembles": None},
-        ]
-        assert f"unmapped most often: '{mistyped}' (3), '[red]:x:' (1)" in ended.stderr
-        assert f"mistyped? '{mistyped}' is no audience of the destination" in ended.stderr
-
-
 def test_a_receipt_names_the_change_its_value_its_time_and_its_end(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -134,121 +83,6 @@ def test_a_receipt_names_the_change_its_value_its_time_and_its_end(
     assert receipt["outcome"] == "delivered"
     assert receipt["http_status"] == 200
     assert receipt["user"] == "ops"
-
-
-def test_the_same_line_gives_the_same_id_wherever_it_stands(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    lines = [line(prospect) for prospect in range(1, 9)]
-    write_lines(tmp_path / "a.jsonl", lines)
-    write_lines(tmp_path / "b.jsonl", list(reversed(lines)))
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-
-    first = {one["change_id"] for one in replay(tmp_path, "a.jsonl").receipts}
-    second = {one["change_id"] for one in replay(tmp_path, "b.jsonl").receipts}
-
-    assert first == second
-    assert len(first) == 8
-
-
-def test_lines_without_a_time_keep_their_place_and_the_later_wins(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    def untimed(status: str) -> str:
-        return json.dumps({"outreach_id": 1, "segment": SEGMENTS[0], "status": status})
-
-    write_lines(tmp_path / "a.jsonl", [untimed("realized"), line(2), untimed("existing")])
-    write_lines(tmp_path / "b.jsonl", [untimed("exited")])
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-
-    replay(tmp_path, "a.jsonl", "b.jsonl")
-
-    assert values(sandbox)[1] == {"custom4": "exited"}
-
-
-def test_every_way_to_name_input_is_read(sandbox: Sandbox, tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    write_lines(tmp_path / "in" / "a.jsonl", [line(1)])
-    write_lines(tmp_path / "in" / "b.jsonl", [line(2)])
-    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(line(3).encode()))
-    (tmp_path / "d.csv").write_text(f"outreach_id,segment,status\n4,{SEGMENTS[0]},realized\n")
-    indented = json.dumps(json.loads(profile(5, {SEGMENTS[0]: ("realized", MOMENT)})), indent=2)
-    (tmp_path / "e.json").write_text(indented)
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-
-    ended = replay(
-        tmp_path, "in/*.jsonl", "c.jsonl.gz", "d.csv", "e.json", "-", given=line(6).encode()
-    )
-
-    assert ended.summary["records"] == 6
-    assert sorted(values(sandbox)) == [1, 2, 3, 4, 5, 6]
-
-
-def test_bad_input_becomes_dead_letters_and_costs_nothing_else(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    broken = '{"outreach_id": 1, '
-    write_lines(
-        tmp_path / "in.jsonl",
-        [
-            broken,
-            '{"what": "is this"}',
-            line("seven"),
-            profile(5, {SEGMENTS[0]: ("joined", MOMENT), SEGMENTS[1]: ("exited", MOMENT)}),
-            line(6),
-        ],
-    )
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-
-    ended = replay(tmp_path, "in.jsonl")
-
-    assert ended.status == 3
-    assert [one["reason"] for one in ended.dead_letters] == [
-        "not_json", "unknown_shape", "identity_invalid", "status_unknown",
-    ]  # fmt: skip
-    assert {one["stage"] for one in ended.dead_letters} == {"parse"}
-    assert ended.dead_letters[0]["payload"] == broken
-    assert ended.dead_letters[0]["source"].endswith("in.jsonl:1")
-    assert ended.summary["unreadable"] == 4
-    assert values(sandbox) == {5: {"custom5": "exited"}, 6: {"custom4": "realized"}}
-
-
-def test_what_outreach_refuses_is_a_dead_letter_that_can_be_replayed(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    write_lines(tmp_path / "in.jsonl", [line(1), line(61), line(61, SEGMENTS[1])])
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-
-    ended = replay(tmp_path, "in.jsonl")
-
-    assert ended.status == 3
-    assert ended.summary["rejected"] == 2
-    refused = {one["change_id"] for one in ended.receipts if one["outcome"] == "rejected"}
-    assert [one["reason"] for one in ended.dead_letters] == ["not_found", "not_found"]
-    assert {one["http_status"] for one in ended.dead_letters} == {404}
-
-    sandbox.seed([61])
-    (tmp_path / "dead_letters.jsonl").rename(tmp_path / "again.jsonl")
-    again = replay(tmp_path, "again.jsonl")
-
-    assert again.status == 0
-    assert {one["change_id"] for one in again.receipts} == refused
-    assert values(sandbox)[61] == {"custom4": "realized", "custom5": "realized"}
-
-
-def test_a_dead_letter_is_mapped_anew_by_a_mended_destination(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    write_lines(tmp_path / "in.jsonl", [line(61)])
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-    replay(tmp_path, "in.jsonl")
-    sandbox.seed([61])
-    write_destination(tmp_path, sandbox.url, {SEGMENTS[0]: 99})
-    (tmp_path / "dead_letters.jsonl").rename(tmp_path / "again.jsonl")
-
-    replay(tmp_path, "again.jsonl")
-
-    assert sandbox.prospects()[61]["custom99"] == "realized"
 
 
 def test_values_that_prospects_hold_already_cost_one_request_for_all(tmp_path: Path) -> None:
@@ -332,100 +166,6 @@ def test_the_budget_is_waited_for_and_never_exceeded(tmp_path: Path) -> None:
             sum(start <= arrival < start + 1.0 for arrival in arrivals) <= 35 for start in arrivals
         )
         assert sandbox.violations() == []
-
-
-def test_a_refused_credential_sends_nothing_and_says_what_mends_it(tmp_path: Path) -> None:
-    with running_sandbox(SandboxOptions(prospects=9, tokens={"another": "ops"})) as sandbox:
-        write_lines(tmp_path / "in.jsonl", [line(prospect) for prospect in range(1, 10)])
-        write_destination(tmp_path, sandbox.url, NUMBERS)
-
-        ended = replay(tmp_path, "in.jsonl")
-
-        assert ended.status == 2
-        assert "OUTREACH_TOKEN" in ended.stderr
-        assert ended.stdout == ""
-        assert ended.dead_letters == []
-        assert values(sandbox) == {}
-
-
-def test_a_paused_user_does_not_stop_the_others(tmp_path: Path) -> None:
-    with running_sandbox(SandboxOptions(prospects=40, tokens={"good": "good"})) as sandbox:
-        write_lines(tmp_path / "in.jsonl", [line(prospect) for prospect in range(1, 41)])
-        write_destination(
-            tmp_path,
-            sandbox.url,
-            NUMBERS,
-            users=[
-                {"name": name, "auth": {"type": "bearer", "token_env": f"OUTREACH_{name}"}}
-                for name in ("good", "bad")
-            ],
-        )
-
-        ended = run(
-            tmp_path, "replay", "in.jsonl", "--destination=destination.yaml",
-            "--dead_letters=dead_letters.jsonl",
-            variables=environment(OUTREACH_good="good", OUTREACH_bad="bad"),
-        )  # fmt: skip
-
-        assert ended.status == 1
-        assert "OUTREACH_bad" in ended.stderr
-        assert ended.dead_letters == []
-        assert 0 < len(values(sandbox)) < 40
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["nowhere.jsonl"], "nowhere.jsonl"),
-        (["in.jsonl", "--recipts=x"], "receipts"),
-        (["in.jsonl", "--destination=absent.yaml"], "absent.yaml"),
-        (["in.jsonl", "--receipts=in.jsonl"], "are the same file"),
-    ],
-)
-def test_a_wrong_command_line_is_refused_before_anything_is_sent(
-    sandbox: Sandbox, tmp_path: Path, arguments: list[str], said: str
-) -> None:
-    write_lines(tmp_path / "in.jsonl", [line(1)])
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-
-    ended = run(tmp_path, "replay", "--destination=destination.yaml", *arguments)
-
-    assert ended.status == 2
-    assert said in ended.stderr
-    assert "Traceback" not in ended.stderr
-    assert sandbox.requests() == []
-    assert (tmp_path / "in.jsonl").read_text() == line(1) + "\n"
-
-
-def test_a_missing_variable_is_refused_before_anything_is_sent(
-    sandbox: Sandbox, tmp_path: Path
-) -> None:
-    write_lines(tmp_path / "in.jsonl", [line(1)])
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-    variables = environment()
-    del variables["OUTREACH_TOKEN"]
-
-    ended = run(
-        tmp_path, "replay", "in.jsonl", "--destination=destination.yaml", variables=variables
-    )
-
-    assert ended.status == 2
-    assert "OUTREACH_TOKEN" in ended.stderr
-    assert "destination.yaml:" in ended.stderr
-    assert sandbox.requests() == []
-
-
-def test_no_token_is_ever_written(sandbox: Sandbox, tmp_path: Path) -> None:
-    lines = [line(prospect) for prospect in random.Random(1).sample(range(1, 99), 50)]
-    write_lines(tmp_path / "in.jsonl", [*lines, "{broken"])
-    write_destination(tmp_path, sandbox.url, NUMBERS)
-
-    ended = replay(tmp_path, "in.jsonl")
-
-    written = (tmp_path / "receipts.jsonl").read_text()
-    written += (tmp_path / "dead_letters.jsonl").read_text()
-    assert ended.dead_letters
-    assert TOKEN not in ended.stdout + ended.stderr + written
 
 
 def test_no_earlier_output_is_ever_deleted_however_often_a_replay_is_run(

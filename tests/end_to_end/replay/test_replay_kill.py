@@ -14,7 +14,7 @@ import pytest
 from pipeline.engine.outcome_committer import COMMIT_OUTCOMES
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import Sandbox, running_sandbox
-from tests.end_to_end.replay.test_replay import FIELDS, NUMBERS, SEGMENTS, values
+from tests.support.data.three_audiences import FIELDS, NUMBERS, SEGMENTS, values
 from tests.support.data.trace import expected, flat_lines
 from tests.support.processes.program import (
     command,

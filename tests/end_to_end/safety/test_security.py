@@ -21,7 +21,7 @@ from aiohttp import web
 from pipeline.destination.file import load_destination
 from pipeline.destination.stage_config import accesses_of
 from pipeline.sandbox import SandboxOptions, running_sandbox
-from tests.end_to_end.replay.test_replay import NUMBERS, line
+from tests.support.data.three_audiences import NUMBERS, line
 from tests.support.processes.program import (
     ROOT,
     TOKEN,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,6 @@ from tests.support.in_process.ledgers import (
     become_members,
     deliver,
     member,
-    new_ledger,
 )
 from tests.support.processes.program import run
 from transforms.elements import REJECTED, Outcome, Patch
@@ -29,12 +27,6 @@ from transforms.elements import REJECTED, Outcome, Patch
 pytestmark = pytest.mark.real
 
 SECOND = 1_000_000
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with new_ledger(tmp_path) as connection:
-        yield connection
 
 
 def explained(folder: Path, prospect: int) -> dict[str, Any]:

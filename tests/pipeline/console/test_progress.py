@@ -14,7 +14,7 @@ import pytest
 from pipeline.console.progress import Board
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.replay.test_replay import NUMBERS, line
+from tests.support.data.three_audiences import NUMBERS, line
 from tests.support.processes.program import command, environment, write_destination, write_lines
 from transforms.clock import steady
 from transforms.errors import CredentialError

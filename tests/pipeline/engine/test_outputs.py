@@ -9,60 +9,19 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-from apache_beam.io.localfilesystem import LocalFileSystem
 
-from pipeline.engine.outputs import Outputs, begin_outputs
+from pipeline.engine.outputs import Outputs
 from pipeline.ledger import erasure, history
 from pipeline.ledger.outbox import ROWS, Output
 from pipeline.ledger.store import transaction
+from tests.pipeline.engine.writing_out import begun, prospects_in, record
 from tests.support.data.changes import change
-from tests.support.in_process.ledgers import NOW, new_ledger
+from tests.support.in_process.ledgers import NOW
 from tests.support.processes.program import json_lines
 from transforms.elements import DELIVERED, REJECTED, Outcome
-from transforms.errors import ActivationError, ConfigurationError
-
-
-class Here(LocalFileSystem):
-    """A filesystem of Beam's that is not local by its name: `here:///path`."""
-
-    @classmethod
-    def scheme(cls) -> str:
-        return "here"
-
-    def create(self, path: str, *_: Any, **__: Any) -> Any:
-        return super().create(path.removeprefix("here://"))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with new_ledger(tmp_path) as connection:
-        yield connection
-
-
-def record(
-    ledger: sqlite3.Connection, *prospects: int, outcome: str = DELIVERED, now: int = NOW
-) -> None:
-    with transaction(ledger):
-        for prospect in prospects:
-            history.record(ledger, [Outcome(outcome, [change(prospect)], now, user="ops")])
-
-
-def begun(
-    ledger: sqlite3.Connection, folder: Path, *, afresh: bool = False, **more: Any
-) -> Outputs:
-    named = {
-        "receipts": str(folder / "receipts.jsonl"),
-        "dead_letters": str(folder / "dead.jsonl"),
-        "lasting": True,
-    }
-    return begin_outputs(ledger=ledger, afresh=afresh, **{**named, **more})
-
-
-def prospects_in(path: Path) -> list[int]:
-    return [one["outreach_id"] for one in json_lines(path)]
+from transforms.errors import ActivationError
 
 
 @contextmanager
@@ -274,36 +233,3 @@ def test_history_stays_until_the_outputs_of_today_have_it(
     assert history.prune(ledger, NOW + 1, 0, outputs.targets) == 0
     outputs.write()
     assert history.prune(ledger, NOW + 1, 0, outputs.targets) == 2, "nobody waits for yesterday's"
-
-
-def test_a_file_elsewhere_is_written_as_a_whole_when_all_is_done(
-    ledger: sqlite3.Connection, tmp_path: Path
-) -> None:
-    target = f"here://{tmp_path}/receipts.jsonl"
-    record(ledger, 99)
-    outputs = begun(ledger, tmp_path, receipts=target, dead_letters=None, lasting=False)
-    record(ledger, 1, 2)
-    outputs.write()
-    assert not (tmp_path / "receipts.jsonl").exists()
-
-    resumed = begun(ledger, tmp_path, receipts=target, dead_letters=None, lasting=False)
-    record(ledger, 3)
-    resumed.finish()
-
-    assert prospects_in(tmp_path / "receipts.jsonl") == [1, 2, 3]
-
-
-@pytest.mark.parametrize(
-    ("named", "said"),
-    [
-        ({"receipts": "here:///r.jsonl"}, "does not end"),
-        ({"receipts": "nowhere://r.jsonl", "lasting": False}, "nowhere"),
-        ({"receipts": "/proc/nowhere/r.jsonl", "lasting": False}, "cannot be written"),
-    ],
-)
-def test_an_output_that_cannot_work_is_refused_at_the_start(
-    ledger: sqlite3.Connection, tmp_path: Path, named: dict[str, Any], said: str
-) -> None:
-    with pytest.raises(ConfigurationError, match=said):
-        begun(ledger, tmp_path, **named)
-    assert not Path("x.jsonl").exists()

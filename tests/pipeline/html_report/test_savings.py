@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
-
-import pytest
 
 from pipeline.html_report.page import report_page
 from pipeline.html_report.remedies import REMEDIES
@@ -17,18 +13,12 @@ from pipeline.ledger.queries.activity import read_activity
 from pipeline.ledger.queries.savings import Savings
 from pipeline.ledger.store import transaction
 from tests.docs.test_docs import rows
-from tests.support.in_process.ledgers import NOW, member, new_ledger
+from tests.support.in_process.ledgers import NOW, member
 from tests.support.processes.program import ROOT
 from transforms.elements import Change, Outcome
 
 SECOND = 1_000_000
 LATER = NOW + 60 * SECOND
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with new_ledger(tmp_path) as connection:
-        yield connection
 
 
 def record(ledger: sqlite3.Connection, *outcomes: Outcome) -> None:

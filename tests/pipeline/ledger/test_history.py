@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -27,7 +25,6 @@ from tests.support.in_process.ledgers import (
     become_members,
     deliver,
     member,
-    new_ledger,
 )
 from transforms.budget.budget import Budget
 from transforms.budget.rate_limits import RateLimits
@@ -38,12 +35,6 @@ from transforms.outreach.sender_pool import Access
 
 SECONDS = NOW / 1e6
 TERMS = BudgetTerms(1_000, 3600.0, 0)
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with new_ledger(tmp_path) as connection:
-        yield connection
 
 
 def message(number: int, lane: int = LIVE, source: str = "s") -> Message:

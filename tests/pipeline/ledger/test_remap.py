@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from pipeline.ledger import guard, remap, waiting
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.store import transaction
-from tests.support.in_process.ledgers import NOW, become_members, deliver, new_ledger
+from tests.support.in_process.ledgers import NOW, become_members, deliver
 from transforms.elements import AttributeChange, MembershipChange
 from transforms.mapping import Attribute, Audience, Mapping, OutreachUser, Plan
 
@@ -24,12 +22,6 @@ def plan(*audiences: Audience, attributes: tuple[Attribute, ...] = ()) -> Plan:
 
 
 BEFORE = plan(Audience.of("seg-a", 17), Audience.of("seg-b", 18))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with new_ledger(tmp_path) as connection:
-        yield connection
 
 
 def wait(

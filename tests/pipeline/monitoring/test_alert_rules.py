@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -30,7 +28,6 @@ from tests.support.in_process.ledgers import (
     arrive,
     become_members,
     member,
-    new_ledger,
 )
 from tests.support.processes.program import ROOT
 from transforms.budget.budget import Budget
@@ -43,12 +40,6 @@ pytestmark = pytest.mark.real
 
 def kinds(connection: sqlite3.Connection, now: float = SECONDS) -> dict[str, str]:
     return {each.kind: each.text for each in conditions(read_snapshot(connection, now), "l.db")}
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with new_ledger(tmp_path) as connection:
-        yield connection
 
 
 def test_nothing_is_wrong_with_a_backlog_within_the_budget(ledger: sqlite3.Connection) -> None:

@@ -19,7 +19,7 @@ from pipeline.ledger.store import connect, owned
 from pipeline.monitoring.connectivity import AWAY_SECONDS, Connectivity, Troubles
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
-from tests.end_to_end.replay.test_replay import NUMBERS, line
+from tests.support.data.three_audiences import NUMBERS, line
 from tests.support.in_process.ledgers import NOW
 from tests.support.processes.program import write_destination
 from tests.support.servers.sandbox_client import Clock, free_port, wait_for

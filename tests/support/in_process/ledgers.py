@@ -11,9 +11,11 @@ import orjson
 
 from pipeline.ledger import guard, history, waiting
 from pipeline.ledger import users as accounts
+from pipeline.ledger.erasure import TABLES
 from pipeline.ledger.guard import GuardTerms
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.store import connect, owned, transaction
+from transforms.budget.budget import Budget
 from transforms.budget.terms import BudgetTerms
 from transforms.elements import DELIVERED, Change, Outcome
 from transforms.mapping import Audience
@@ -104,3 +106,22 @@ def become_members(
 def held(connection: sqlite3.Connection) -> list[str]:
     """The segments that are held now."""
     return [each.segment for each in guard.holds(connection) if each.released_at is None]
+
+
+def spend(connection: sqlite3.Connection, user: str, count: int, ago: float = 0.0) -> None:
+    """So many requests of a user were answered a while ago."""
+    budget = Budget(BudgetTerms())
+    budget.take(count, SECONDS - ago)
+    budget.settle(SECONDS - ago)
+    accounts.save_budget(connection, user, budget)
+
+
+def rows_of(connection: sqlite3.Connection, outreach_id: int) -> int:
+    """How many rows of all tables are of a prospect."""
+    return sum(
+        connection.execute(
+            f"SELECT count(*) FROM {table} WHERE outreach_id = ?",  # noqa: S608 - of ours
+            (outreach_id,),
+        ).fetchone()[0]
+        for table in TABLES
+    )

@@ -14,8 +14,14 @@ from apache_beam.pipeline import PipelineVisitor
 from apache_beam.transforms.display import DisplayData
 
 from pipeline.beam import write_to_outreach
+from tests.support.data.three_audiences import NUMBERS
 from tests.support.processes.program import write_destination
-from tests.transforms.connector.writing import AUDIENCES, NUMBERS, OPS, PLAN, SECRET
+from tests.transforms.connector.writing import (
+    AUDIENCES,
+    OPS,
+    PLAN,
+    SECRET,
+)
 from transforms import (
     Access,
     Attribute,

@@ -10,12 +10,12 @@ from apache_beam.transforms.window import TimestampedValue
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.support.data.changes import change
+from tests.support.data.three_audiences import SEGMENTS
 from tests.support.data.trace import flat_lines, profile
 from tests.transforms.connector.writing import (
     AUDIENCES,
     OPS,
     PLAN,
-    SEGMENTS,
     _kept,
     keep,
     reasons,

@@ -14,16 +14,14 @@ from apache_beam.transforms.window import FixedWindows, TimestampedValue
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.support.beam.stream import come, flow, stream_time, wait
+from tests.support.data.three_audiences import FIELDS, NUMBERS, SEGMENTS
 from tests.support.data.trace import expected, flat_lines, profile
 from tests.support.in_process.delivering import statuses, values
 from tests.support.processes.program import replay as run_replay
 from tests.support.processes.program import write_destination, write_lines
 from tests.transforms.connector.writing import (
-    FIELDS,
-    NUMBERS,
     OPS,
     SECRET,
-    SEGMENTS,
     Columns,
     _kept,
     outcomes,

@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 import transforms
 from pipeline.sandbox import Sandbox
-from tests.support.data.trace import segments
+from tests.support.data.three_audiences import FIELDS, NUMBERS, SEGMENTS
 from transforms import (
     Access,
     Attribute,
@@ -23,9 +23,6 @@ from transforms import (
     WriteToOutreach,
 )
 
-SEGMENTS = segments(3)
-NUMBERS = {segment: number for number, segment in enumerate(SEGMENTS, 4)}
-FIELDS = {segment: f"custom{number}" for segment, number in NUMBERS.items()}
 AUDIENCES = [Audience.of(segment, number) for segment, number in NUMBERS.items()]
 OPS = Access("ops", BearerAuth("OUTREACH_TOKEN"))
 PLAN = Plan("Oid", tuple(AUDIENCES), (Attribute("jobTitle", "title"),), (OutreachUser("ops", 1),))

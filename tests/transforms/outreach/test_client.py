@@ -1,69 +1,26 @@
-"""The client against the sandbox, and against servers that misbehave on purpose."""
+"""The client against the sandbox: what it asks, and what it makes of the answers."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from transforms.outreach.client import MOST_IDS, OutreachClient, Reply, Timeouts, Trouble
+from tests.transforms.outreach.talking import TOKEN, patch_once, serving
+from transforms.outreach.client import MOST_IDS, OutreachClient, Reply, Trouble
 from transforms.outreach.read_before_write import read_values
 from transforms.outreach.responses import Fate, classify, read_limits
 
 pytestmark = pytest.mark.real
-
-TOKEN = "s3cr3t-token"
-Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
     with running_sandbox(SandboxOptions(prospects=10)) as running:
         yield running
-
-
-@asynccontextmanager
-async def talking(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """A server of a few lines."""
-
-    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await talk(reader, writer)
-        finally:
-            writer.close()
-
-    server = await asyncio.start_server(once, "127.0.0.1", 0, ssl=tls)
-    host, port = server.sockets[0].getsockname()
-    async with server:
-        yield f"{'https' if tls else 'http'}://{host}:{port}"
-
-
-@asynccontextmanager
-async def serving(answer: Callable[[web.Request], Awaitable[web.Response]]) -> AsyncIterator[str]:
-    """An aiohttp server with the limits that it has by default."""
-    runner = web.ServerRunner(web.Server(answer))  # type: ignore[arg-type]
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    yield f"http://{host}:{port}"
-    await runner.cleanup()
-
-
-async def patch_once(url: str, **settings: float) -> Reply:
-    async with OutreachClient(url, timeouts=Timeouts(**settings)) as client:
-        return await client.patch_prospect(1, {"custom4": "realized"}, TOKEN)
 
 
 def test_a_patch_is_spelled_as_outreach_documents_it() -> None:
@@ -211,125 +168,6 @@ def test_connections_are_kept_and_no_more_than_agreed() -> None:
     assert kept == 3
     assert most <= 3
     assert len(peers) == 4
-
-
-async def hang_up(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-
-
-async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.transport.abort()
-
-
-async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
-async def stop_halfway(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
-    await writer.drain()
-
-
-async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.readuntil(b"\r\n\r\n")
-    writer.write(b"SSH-2.0-OpenSSH_9.6\r\n")
-    await writer.drain()
-
-
-@pytest.mark.parametrize(
-    ("talk", "what"),
-    [
-        (hang_up, "lost before the answer"),
-        (reset, "lost before the answer"),
-        (say_nothing, r"no answer within 0\.05 s"),
-        (stop_halfway, "cannot be read"),
-        (babble, "cannot be read"),
-    ],
-)
-def test_no_answer_is_trouble_that_may_have_been_sent(talk: Talk, what: str) -> None:
-    async def main() -> None:
-        async with talking(talk) as url:
-            await patch_once(url, total_seconds=0.05 if talk is say_nothing else 10)
-
-    with pytest.raises(Trouble, match=what) as raised:
-        asyncio.run(main())
-    assert raised.value.sent
-    assert TOKEN not in repr(raised.value)
-    assert raised.value.__cause__ is None
-
-
-def test_no_connection_is_trouble_that_was_never_sent() -> None:
-    with pytest.raises(Trouble, match=r"no connection to 127\.0\.0\.1: Connect") as raised:
-        asyncio.run(patch_once("http://127.0.0.1:1"))
-    assert not raised.value.sent
-
-
-@pytest.fixture
-def self_signed(tmp_path: Path) -> ssl.SSLContext:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    start = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(start)
-        .not_valid_after(start + dt.timedelta(days=36_500))
-        .sign(key, SHA256())
-    )
-    pem = tmp_path / "server.pem"
-    pem.write_bytes(
-        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        + certificate.public_bytes(Encoding.PEM)
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pem)
-    return context
-
-
-def test_a_certificate_that_nobody_vouches_for_gets_no_token(self_signed: ssl.SSLContext) -> None:
-    heard = b""
-
-    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-        nonlocal heard
-        heard = await reader.read()
-
-    async def main() -> None:
-        async with talking(listen, self_signed) as url:
-            await patch_once(url)
-
-    with pytest.raises(Trouble, match="is not to be trusted") as raised:
-        asyncio.run(main())
-    assert not raised.value.sent
-    assert heard == b""
-
-
-def test_the_environments_proxy_is_used_but_not_for_this_machine(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for name in ("no_proxy", "NO_PROXY", "HTTP_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-
-    async def main() -> tuple[list[str], Reply]:
-        asked = []
-
-        async def answer(request: web.Request) -> web.Response:
-            asked.append(request.raw_path)
-            return web.Response()
-
-        async with serving(answer) as proxy, serving(answer) as url:
-            monkeypatch.setenv("http_proxy", proxy)
-            await patch_once("http://outreach.example")
-            monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-            return asked, await patch_once(url)
-
-    asked, direct = asyncio.run(main())
-    assert asked == ["http://outreach.example/api/v2/prospects/1", "/api/v2/prospects/1"]
-    assert direct.status == 200
 
 
 def test_the_budget_of_a_request_that_hangs_is_its_total_time(sandbox: Sandbox) -> None:

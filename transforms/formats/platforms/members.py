@@ -40,7 +40,7 @@ _NOTHING: Final[tuple[object, ...]] = (ABSENT, None, "", [])
 
 
 class IdPaths(NamedTuple):
-    """Where a format has whom its records are about, where nothing else is said.
+    """The default paths of a format's ids, where the source names no others.
 
     Attributes:
       within: paths of objects in which the keys of `KEYS` may be, besides the record itself.

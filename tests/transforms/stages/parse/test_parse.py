@@ -1,45 +1,22 @@
-"""Parse: ids, places and dead letters of arrivals, for any bytes; and the stage around it."""
+"""Parse: ids, places and dead letters of arrivals; and the stage around it."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from hashlib import blake2b
-from typing import Any
 
 import apache_beam as beam
 import orjson
 import pytest
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
-from hypothesis import given
-from hypothesis import strategies as st
 
+from tests.transforms.stages.parse.parsing import FLAT, OTHER, SOURCES, arrival_ids, read, replayed
 from transforms.elements import DEFERRED, Block, DeadLetter, Outcome
 from transforms.formats.context import PLACE_BITS
 from transforms.mapping import Attribute, Audience, Mapping, OutreachUser, Plan
 from transforms.plan import CLOCK_SKEW
-from transforms.stages.parse import Arrived, Parse, Parsed, parse
+from transforms.stages.parse import Arrived, Parse, parse
 from transforms.stages.receipts import dead_letter_line, dead_letters
-
-FLAT = b'{"outreach_id": 1, "segment": "s", "status": "realized"}'
-OTHER = b'{"outreach_id": 2, "segment": "s", "status": "exited"}'
-HEAD = "outreach_id,segment\n"
-SOURCES = ("firstName", "person.name.firstName")
-
-
-def read(*lines: bytes, **block: Any) -> Parsed:
-    return parse(Block("changes.jsonl", 100, lines, **block), "Oid", SOURCES, 7)
-
-
-def replayed(letters: list[DeadLetter]) -> Parsed:
-    """What the letters say when the file they are written to is read."""
-    return read(*(dead_letter_line(letter) for letter in letters))
-
-
-def arrival_ids(parsed: Parsed) -> list[str]:
-    return [change.arrival_id for change in parsed.memberships]
 
 
 def test_the_arrival_id_is_a_digest_of_the_line_without_blanks_around_it() -> None:
@@ -190,128 +167,6 @@ def test_a_deferred_change_is_the_same_change_when_its_dead_letter_is_replayed()
         change._replace(sequence=0)
         for change in mapping.map(again.memberships, again.attributes).changes
     ) == sorted(change._replace(sequence=0, retry=True) for change in changes)
-
-
-def as_json(value: object) -> bytes:
-    """As other writers do: with integers of any size, and NaN."""
-    return json.dumps(value).encode()
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=12,
-)
-keys = st.sampled_from(
-    [
-        *("outreach_id", "segment", "status", "event_time", "namespace", "attributes"),
-        *("identityMap", "segmentMembership", "profiles", "person", "firstName"),
-        *("stage", "reason", "payload", "change_id", "origin"),
-    ]
-)
-near_values = st.recursive(
-    json_values | st.sampled_from(["realized", "parse", "deliver", "1", 1, 60, FLAT.decode()]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6),
-    max_leaves=10,
-)
-profiles = st.fixed_dictionaries(
-    {
-        "identityMap": st.dictionaries(
-            st.sampled_from(["Oid", "oid", "ecid"]),
-            st.lists(st.fixed_dictionaries({"id": st.integers(1, 9) | json_values}), max_size=3),
-        ),
-        "segmentMembership": st.dictionaries(
-            st.sampled_from(["ups", "x"]),
-            st.dictionaries(
-                st.text(max_size=3),
-                st.fixed_dictionaries(
-                    {"status": st.sampled_from(["realized", "left"])},
-                    optional={"lastQualificationTime": st.integers(0, 99) | json_values},
-                ),
-                max_size=3,
-            ),
-        ),
-    },
-    optional={"person": near_values, "attributes": near_values},
-)
-arrivals = st.one_of(
-    st.binary(max_size=60),
-    st.text(max_size=40).map(str.encode),
-    near_values.map(as_json),
-    profiles.map(as_json),
-    st.lists(profiles, max_size=3).map(as_json),
-    st.text(alphabet='1,;"\n\tas', max_size=20).map(lambda rows: f"{HEAD}{rows}".encode()),
-)
-
-
-def holds_nothing(line: bytes) -> bool:
-    """Whether a line is a valid record, or a list of such, without a membership in it."""
-    if line.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(HEAD.encode()):
-        rows = csv.reader(io.StringIO(line.decode().partition("\n")[2], newline=""))
-        return not any(cell for row in rows for cell in row)
-    value = json.loads(line)  # Which reads Infinity, as we do.
-    if isinstance(value, dict) and value.get("stage") == "parse":
-        payload = value["payload"]
-        return holds_nothing(
-            payload.encode() if isinstance(payload, str) else orjson.dumps(payload)
-        )
-    if isinstance(value, dict) and isinstance(value.get("profiles"), list):
-        value = value["profiles"]
-    records = value if isinstance(value, list) else [value]
-    return all(
-        not any((record.get("segmentMembership") or {}).values())
-        if "identityMap" in record or "segmentMembership" in record
-        else "attributes" in record and record.get("segment") is None
-        for record in records
-    )
-
-
-@given(st.lists(arrivals, max_size=4))
-def test_no_bytes_are_lost_and_none_raise(lines: list[bytes]) -> None:
-    parsed = read(*lines)
-    assert parsed.arrivals == sum(1 for line in lines if line.strip())
-    for line in lines:
-        alone = read(line)
-        if not (alone.memberships or alone.attributes or alone.dead_letters) and line.strip():
-            assert holds_nothing(line)
-
-
-@given(st.lists(arrivals, max_size=3))
-def test_feeding_dead_letters_back_refuses_the_same_again(lines: list[bytes]) -> None:
-    for letter in read(*lines).dead_letters:
-        if not is_list_within_a_list(letter):
-            again = replayed([letter]).dead_letters
-            assert (letter.reason, letter.payload) in [(it.reason, it.payload) for it in again]
-
-
-def is_list_within_a_list(letter: DeadLetter) -> bool:
-    """Whether a letter holds what was an element, but is a list of records by itself."""
-    text = orjson.loads(letter.payload)
-    if letter.reason != "unknown_shape" or not isinstance(text, str):
-        return False
-    return text.startswith("[") or (text.startswith("{") and "profiles" in json.loads(text))
-
-
-cells = st.text(alphabet="abc,;\t\"'\n é", max_size=6)
-table = st.lists(
-    st.tuples(st.integers(1, 99).map(str), cells, st.sampled_from(["realized", "exited"]), cells)
-)
-
-
-@given(table, st.sampled_from([",", ";", "\t"]))
-def test_rows_are_read_as_a_csv_writer_wrote_them(
-    rows: list[tuple[str, str, str, str]], delimiter: str
-) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
-    writer.writerow(["outreach_id", "segment", "status", "firstName"])
-    writer.writerows(rows)
-    parsed = read(text.getvalue().encode())
-    good = [row for row in rows if row[1].strip()]
-    assert [(str(c.outreach_id), c.segment, c.status) for c in parsed.memberships] == [
-        (outreach_id, segment.strip(), status) for outreach_id, segment, status, _ in good
-    ]
-    assert [orjson.loads(c.value) for c in parsed.attributes] == [row[3] for row in rows if row[3]]
 
 
 def test_the_stage_puts_out_the_changes_of_a_block_together_and_counts() -> None:

@@ -1,0 +1,1 @@
+"""`object: account`: found by domain and name, created with `mode: upsert`."""

@@ -1,0 +1,1 @@
+"""`status`: what it reads from a ledger, and what it prints."""

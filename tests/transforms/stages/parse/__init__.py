@@ -1,0 +1,1 @@
+"""Parse: ids, places and dead letters of arrivals."""
