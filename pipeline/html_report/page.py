@@ -42,6 +42,8 @@ def report_page(
       summary: of the run; None where the report is of all that a ledger remembers.
       made_at: seconds since the epoch.
     """
+    if summary is not None and summary.get("dry_run"):
+        activity = activity._replace(delays=None, freshness={})  # Nothing was delivered.
     totals = {
         name: sum(each.outcomes.get(name, 0) for each in activity.audiences) for name in OUTCOMES
     }
@@ -125,9 +127,9 @@ def _audiences(activity: Activity) -> str:
         )
         for each in activity.audiences
     ]
-    heads = ("audience", "field", *OUTCOMES, "waiting", "p50 / p99")
+    heads = ("audience", "field", *OUTCOMES, "waiting", "freshness, p50 / p99")
     return _table(heads, rows) + (
-        "<p>p50 / p99: from a change's own time to its delivery, half of them took at most the"
+        "<p>Freshness: from a change's arrival here to its delivery, half of them took at most the"
         " first, 99 in 100 at most the second.</p>"
         if activity.freshness
         else ""
@@ -151,8 +153,8 @@ def _time(activity: Activity) -> str:
     if activity.delays is None:
         return plot
     return (
-        f"{plot}<p>From a change's own time to its delivery: {duration(activity.delays.p50)} for"
-        f" half of them, {duration(activity.delays.p99)} for 99 of a hundred.</p>"
+        f"{plot}<p>From a change's arrival here to its delivery: {duration(activity.delays.p50)}"
+        f" for half of them, {duration(activity.delays.p99)} for 99 of a hundred.</p>"
     )
 
 

@@ -44,7 +44,7 @@ def tables(
             )
         )
     header = ("audience", "field", "members", *_SHOWN, "waiting", "p50 / p99")
-    yield ("Audiences", header, rows)
+    yield ("Audiences (p50 / p99: from arrival to delivery)", header, rows)
 
 
 def _freshness(found: Freshness | None) -> dict[str, float] | None:
