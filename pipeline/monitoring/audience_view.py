@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from pipeline.console.formatting import duration
+from pipeline.console.formatting import lasted
 from pipeline.ledger.queries.freshness import Freshness
 from pipeline.monitoring.counts import Counted
 
@@ -40,7 +40,7 @@ def tables(
                 f"{each.members:,}" if each.segment else "",
                 *(f"{each.outcomes.get(kind, 0):,}" for kind in _SHOWN),
                 f"{each.waiting:,}",
-                "" if fresh is None else f"{duration(fresh.p50)} / {duration(fresh.p99)}",
+                "" if fresh is None else f"{lasted(fresh.p50)} / {lasted(fresh.p99)}",
             )
         )
     header = ("audience", "field", "members", *_SHOWN, "waiting", "p50 / p99")

@@ -328,7 +328,7 @@ def test_what_is_replayed_is_as_fresh_as_it_was_read_however_old_it_is(
     assert fresh["changes"] == 8
     assert 0 < fresh["p50"] <= fresh["p99"] <= ended.summary["seconds"]
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert re.search(r"arrival here to its delivery: \d+ s for half of them", page)
+    assert re.search(r"arrival here to its delivery: \d+\.\d s for half of them", page)
 
 
 def test_a_rehearsal_delivers_nothing_and_tells_no_freshness(
