@@ -16,6 +16,7 @@ setup(
         "pipeline.html_report": ["static/*"],
         "pipeline.operator_page": ["static/*"],
         "pipeline.sandbox.ui": ["static/*"],
+        "pipeline.web": ["static/*"],
         "transforms": ["py.typed"],
     },
     install_requires=[

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from benchmarks.measure import PROGRAM, ROOT, Result
+from pipeline.ledger.kinds import Kind, numbers
 from pipeline.ledger.store import connect, owned
 
 RECEIPTS = 1_000_000
@@ -24,28 +25,37 @@ AIM = 0.3
 """Seconds within which the page answers."""
 
 
+def kind_of(number: int) -> Kind:
+    """Of which audience, field and outcome a receipt is."""
+    place = number % AUDIENCES
+    return Kind(f"segment-{place}", f"custom{place + 1}", OUTCOMES[number % len(OUTCOMES)])
+
+
 def fill(path: Path) -> None:
     """Makes a ledger that has worked for a week."""
     now = round(time.time() * 1e6)
     step = WEEK * 1_000_000 // RECEIPTS
-    rows = (
-        (
-            f"change-{number}",
-            number % 100_000 + 1,
-            f"segment-{number % AUDIENCES}",
-            f"custom{number % AUDIENCES + 1}",
-            '"realized"',
-            now - (RECEIPTS - number) * step - 3_000_000,
-            OUTCOMES[number % 100],
-            now - (RECEIPTS - number) * step,
-        )
-        for number in range(RECEIPTS)
-    )
     with owned(str(path)), closing(connect(str(path))) as connection:
         connection.execute("BEGIN")
+        kinds = numbers(connection, map(kind_of, range(AUDIENCES * len(OUTCOMES))))
+        rows = (
+            (
+                f"change-{number}",
+                number % 100_000 + 1,
+                kind_of(number).segment,
+                kind_of(number).field,
+                '"realized"',
+                now - (RECEIPTS - number) * step - 3_000_000,
+                kind_of(number).outcome,
+                now - (RECEIPTS - number) * step,
+                now - (RECEIPTS - number) * step - 2_000_000,
+                kinds[kind_of(number)],
+            )
+            for number in range(RECEIPTS)
+        )
         connection.executemany(
             "INSERT INTO receipts (change_id, outreach_id, segment, field, value, event_time,"
-            " outcome, recorded_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            " outcome, recorded_at, arrived_at, kind) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             rows,
         )
         connection.executemany(
@@ -111,6 +121,12 @@ def page(folder: Path) -> list[Result]:
                 url, "/api/receipts?outcome=deferred", 50
             ),
             "those of an audience that never was": answers(url, "/api/receipts?segment=none", 50),
+            "those of an audience with an outcome that it never had": answers(
+                url, "/api/receipts?segment=segment-3&outcome=rejected", 50
+            ),
+            "those of a prospect that never was": answers(
+                url, "/api/receipts?prospect=999999999", 50
+            ),
         }
     late = status[round(0.99 * len(status)) - 1]
     return [

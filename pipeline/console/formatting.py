@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from transforms.text import shown
+
+_SHORT_SECONDS: Final = 9.95
 
 
 def print_rows(
@@ -51,6 +53,11 @@ def tell_unmapped(console: Console, segments: Sequence[Mapping[str, Any]]) -> No
                 f" destination, and {escape(shown(each['resembles']))} is: they differ in capitals,"
                 " blanks, a prefix or the namespace only"
             )
+
+
+def lasted(seconds: float) -> str:
+    """As `duration`, with tenths where it was short: ``0.4 s``."""
+    return f"{max(0.0, seconds):.1f} s" if seconds < _SHORT_SECONDS else duration(seconds)
 
 
 def duration(seconds: float) -> str:

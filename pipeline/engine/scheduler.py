@@ -114,24 +114,30 @@ class Scheduler:
         return self._take_in_lane(BACKFILL, share, stopped) + live > 0
 
     @contextmanager
-    def taking_in(self, blocks: Sequence[Block], lane: int) -> Iterator[sqlite3.Connection]:
+    def taking_in(
+        self, blocks: Sequence[Block], lane: int, arrived_at: waiting.ArrivedAt | None = None
+    ) -> Iterator[sqlite3.Connection]:
         """Runs the first half of the graph over blocks, and commits what came of it.
 
         The body of the ``with`` block belongs to the same transaction, on the connection that
         it gets: whatever says that these blocks are in is true exactly if they are.
+
+        `arrived_at` tells when each change arrived; None for now, as the blocks were just read.
         """
         self._settle()
+        read_at = micros(self._config.clock())
+        arrived_at = arrived_at or (lambda _: read_at)
         arrived = self._steps.take_in(blocks)
         now = micros(self._config.clock())
         changes = arrived.changes
         with transaction(self._ledger):
-            intake = waiting.Intake(changes, arrived.outcomes, lane)
+            intake = waiting.Intake(changes, arrived.outcomes, lane, arrived_at)
             hold = micros(self._config.hold_seconds)
             waiting.take_in(self._ledger, intake, now, hold, self._config.believed_since(now))
             guard.watch_exits(self._ledger, changes, self._config.guard, now)
             self._refreshes.take_in(self._ledger, blocks, now)
             history.bury(self._ledger, arrived.dead_letters)
-            unresolved.put(self._ledger, arrived.unresolved, lane, now)
+            unresolved.put(self._ledger, arrived.unresolved, lane, now, arrived_at=arrived_at)
             exclusions.put(self._ledger, arrived.exclusions, now)
             history.add_totals(self._ledger, arrived.totals)
             yield self._ledger
@@ -239,12 +245,12 @@ class Scheduler:
     def _take_in_lane(self, lane: int, most: int, stopped: Callable[[], bool]) -> int:
         done = 0
         while done < most and not stopped():
-            blocks, places = inbox.next_arrivals(
+            blocks, places, received = inbox.next_arrivals(
                 self._ledger, lane, most - done, self._config.intake_bytes
             )
             if not blocks:
                 break
-            with self.taking_in(blocks, lane):
+            with self.taking_in(blocks, lane, inbox.Arrivals(blocks, received)):
                 inbox.taken_in(self._ledger, places)
             done += len(places)
         return done

@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.console.formatting import duration
+from pipeline.console.formatting import duration, lasted
 from pipeline.html_report.plots import share, stacked
 from pipeline.html_report.remedies import REMEDIES
 from pipeline.html_report.spending import spending_figure
@@ -17,11 +17,15 @@ from pipeline.ledger.queries.activity import Activity, Refusals
 from pipeline.ledger.queries.freshness import Freshness
 from pipeline.ledger.queries.savings import Savings
 from pipeline.ledger.queries.spending import Spending
+from pipeline.web.styles import SHARED
 from transforms.elements import OUTCOMES
 from transforms.errors import ConfigurationError
 
-STATIC: Final = files("pipeline.html_report") / "static"
-"""The style sheets; that of the plots is the operator's page's too."""
+STYLES: Final = (
+    SHARED / "base.css",
+    SHARED / "plots.css",
+    files("pipeline.html_report") / "static" / "report.css",
+)
 MEANINGS: Final = {
     "delivered": "written to Outreach",
     "unchanged": "held that value already, so no request was spent",
@@ -42,10 +46,12 @@ def report_page(
       summary: of the run; None where the report is of all that a ledger remembers.
       made_at: seconds since the epoch.
     """
+    if summary is not None and summary.get("dry_run"):
+        activity = activity._replace(delays=None, freshness={})  # Nothing was delivered.
     totals = {
         name: sum(each.outcomes.get(name, 0) for each in activity.audiences) for name in OUTCOMES
     }
-    style = "".join((STATIC / name).read_text("utf-8") for name in ("report.css", "plots.css"))
+    style = "".join(sheet.read_text("utf-8") for sheet in STYLES)
     parts = [
         _tiles(totals, summary, activity),
         _section("Outcomes", _outcomes(totals)),
@@ -125,9 +131,9 @@ def _audiences(activity: Activity) -> str:
         )
         for each in activity.audiences
     ]
-    heads = ("audience", "field", *OUTCOMES, "waiting", "p50 / p99")
+    heads = ("audience", "field", *OUTCOMES, "waiting", "freshness, p50 / p99")
     return _table(heads, rows) + (
-        "<p>p50 / p99: from a change's own time to its delivery, half of them took at most the"
+        "<p>Freshness: from a change's arrival here to its delivery, half of them took at most the"
         " first, 99 in 100 at most the second.</p>"
         if activity.freshness
         else ""
@@ -138,7 +144,7 @@ def _freshness(found: Freshness | None) -> str:
     if found is None:
         return ""
     # In one piece: a narrow column would break it anywhere.
-    return f"{duration(found.p50)} / {duration(found.p99)}".replace(" ", "&nbsp;")
+    return f"{lasted(found.p50)} / {lasted(found.p99)}".replace(" ", "&nbsp;")
 
 
 def _time(activity: Activity) -> str:
@@ -151,8 +157,8 @@ def _time(activity: Activity) -> str:
     if activity.delays is None:
         return plot
     return (
-        f"{plot}<p>From a change's own time to its delivery: {duration(activity.delays.p50)} for"
-        f" half of them, {duration(activity.delays.p99)} for 99 of a hundred.</p>"
+        f"{plot}<p>From a change's arrival here to its delivery: {lasted(activity.delays.p50)}"
+        f" for half of them, {lasted(activity.delays.p99)} for 99 of a hundred.</p>"
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from pipeline.ledger.directory import exclusions
+from pipeline.ledger.kinds import Kind, numbers
 from pipeline.ledger.spends import MINUTE
 from transforms.elements import (
     REJECTED,
@@ -49,8 +51,9 @@ def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> 
     not wait any more was forgotten while it was under way: it was counted as that, and nothing is
     to be kept of it.
     """
+    arrived: dict[str, int] = {}
     outcomes = [
-        outcome._replace(changes=[each for each in outcome.changes if _no_longer(connection, each)])
+        outcome._replace(changes=list(_waited(connection, outcome.changes, arrived)))
         for outcome in outcomes
     ]
     _know(connection, [each for each in outcomes if is_held(each)])
@@ -65,15 +68,30 @@ def settle_sent(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> 
         "UPDATE queue SET attempts = 0, troubled_since = NULL WHERE outreach_id = ? AND attempts",
         prospects,
     )
-    record(connection, outcomes)
+    record(connection, outcomes, arrived)
 
 
-def record(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
-    """Writes the receipt of each change, and its dead letter, within the caller's transaction."""
+def record(
+    connection: sqlite3.Connection,
+    outcomes: Sequence[Outcome],
+    arrived: Mapping[str, int] = MappingProxyType({}),
+) -> None:
+    """Writes the receipt of each change, and its dead letter, within the caller's transaction.
+
+    Args:
+      connection: to the ledger.
+      outcomes: of changes.
+      arrived: when changes arrived, by their ids, in microseconds since the epoch; of what was
+        sent, so that its freshness can be told.
+    """
+    number = numbers(
+        connection,
+        (_kind(change, outcome) for outcome in outcomes for change in outcome.changes),
+    )
     connection.executemany(
         "INSERT INTO receipts (change_id, outreach_id, segment, field, value, event_time,"
-        " outcome, reason, detail, http_status, user, recorded_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " outcome, reason, detail, http_status, user, recorded_at, arrived_at, kind)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (
                 change.change_id,
@@ -88,6 +106,8 @@ def record(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
                 outcome.http_status,
                 outcome.user,
                 outcome.recorded_at,
+                arrived.get(change.change_id),
+                number[_kind(change, outcome)],
             )
             for outcome in outcomes
             for change in outcome.changes
@@ -101,6 +121,10 @@ def record(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None:
                 letters = dead_letters(outcome._replace(changes=[change]))
                 bury(connection, letters, change.outreach_id)
     add_totals(connection, totals)
+
+
+def _kind(change: Change, outcome: Outcome) -> Kind:
+    return Kind(change.segment or "", change.field, outcome.outcome)
 
 
 def bury(
@@ -205,13 +229,29 @@ def prune(
     return connection.total_changes - before
 
 
-def _no_longer(connection: sqlite3.Connection, change: Change) -> bool:
-    """Has a change wait no longer; returns whether it did."""
+def no_longer(connection: sqlite3.Connection, change: Change) -> int | None:
+    """Has a change wait no longer, within the caller's transaction.
+
+    Returns:
+      When it arrived, in microseconds since the epoch; None if it did not wait.
+    """
     gone = connection.execute(
-        "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?",
+        "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?"
+        " RETURNING received_at",
         (change.outreach_id, change.field, change.change_id),
-    )
-    return gone.rowcount > 0
+    ).fetchall()
+    return gone[0][0] if gone else None
+
+
+def _waited(
+    connection: sqlite3.Connection, changes: Iterable[Change], arrived: dict[str, int]
+) -> Iterator[Change]:
+    """Those that waited and do so no longer; notes when each arrived."""
+    for change in changes:
+        at = no_longer(connection, change)
+        if at is not None:
+            arrived[change.change_id] = at
+            yield change
 
 
 def _know(connection: sqlite3.Connection, outcomes: Iterable[Outcome]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import NamedTuple
 
 from pipeline.ledger.store import transaction
-from transforms.elements import Block
+from transforms.elements import Block, Change
+from transforms.formats.context import PLACE_BITS
 
 LIVE = 0
 BACKFILL = 1
@@ -37,6 +39,27 @@ class Message(NamedTuple):
     body: bytes
 
 
+class Arrivals:
+    """When changes of messages that are taken in together arrived.
+
+    Args:
+      blocks: of the messages, each from its place in the inbox on.
+      received: when they came, in the same order; in microseconds since the epoch.
+    """
+
+    def __init__(self, blocks: Sequence[Block], received: Sequence[int]) -> None:
+        # A change tells by its sequence which message it came in: see `PLACE_BITS`.
+        self._known = sorted(
+            ((block.published or 0) << PLACE_BITS, at)
+            for block, at in zip(blocks, received, strict=True)
+        )
+
+    def __call__(self, change: Change) -> int:
+        """When a change of one of them arrived."""
+        place = bisect_right(self._known, change.sequence, key=lambda each: each[0])
+        return self._known[max(0, place - 1)][1]
+
+
 def receive(connection: sqlite3.Connection, messages: Iterable[Message], now: int) -> int:
     """Puts messages into the inbox, safely on the disk; returns how many were new.
 
@@ -57,32 +80,37 @@ def receive(connection: sqlite3.Connection, messages: Iterable[Message], now: in
 
 def next_arrivals(
     connection: sqlite3.Connection, lane: int, most: int, most_bytes: int = BYTES_AT_ONCE
-) -> tuple[list[Block], list[int]]:
-    """The oldest messages of a lane that were not taken in, with their places in the inbox.
+) -> tuple[list[Block], list[int], list[int]]:
+    """The oldest messages of a lane that were not taken in.
 
     Args:
       connection: to the ledger.
       lane: `LIVE` or `BACKFILL`.
       most: how many messages.
       most_bytes: of their bodies in all, but for the last one.
+
+    Returns:
+      The messages, the place of each in the inbox, and when each came.
     """
     blocks: list[Block] = []
     places: list[int] = []
+    received: list[int] = []
     size = 0
     with closing(
         connection.execute(
-            "SELECT place, source, message_id, published, body FROM inbox"
+            "SELECT place, source, message_id, published, body, received_at FROM inbox"
             " WHERE body IS NOT NULL AND lane = ? ORDER BY place LIMIT ?",
             (lane, most),
         )
     ) as rows:
-        for place, source, message_id, published, body in rows:
+        for place, source, message_id, published, body, received_at in rows:
             blocks.append(Block(source, place, [body], published=published, message_id=message_id))
             places.append(place)
+            received.append(received_at)
             size += len(body)
             if size >= most_bytes:
                 break
-    return blocks, places
+    return blocks, places, received
 
 
 def taken_in(connection: sqlite3.Connection, places: Iterable[int]) -> None:

@@ -231,11 +231,8 @@ def _remap(
         ],
     )
     # In the lane of the backfill: whoever is in the queue already keeps the better one.
-    take_in(connection, Intake(moved, [], BACKFILL), now, 0)
-    connection.executemany(
-        "UPDATE waiting SET received_at = ? WHERE outreach_id = ? AND change_id = ?",
-        ((arrived[each.change_id], each.outreach_id, each.change_id) for each in moved),
-    )
+    intake = Intake(moved, [], BACKFILL, lambda change: arrived[change.change_id])
+    take_in(connection, intake, now, 0)
     connection.executemany(
         "DELETE FROM queue WHERE outreach_id = ?1"
         " AND NOT EXISTS (SELECT 1 FROM waiting WHERE outreach_id = ?1)",

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from pipeline.ledger.directory.entries import believed
-from pipeline.ledger.history import know, record
+from pipeline.ledger.history import know, no_longer, record
 from pipeline.ledger.inbox import LIVE
 from pipeline.ledger.store import chunks, marks
 from transforms.elements import SUPERSEDED, UNCHANGED, Change, Outcome
 from transforms.fold import Held, Known, gather, remember, settle, weigh
 from transforms.outreach.normalisation import is_same_value
 
+ArrivedAt = Callable[[Change], int]
+"""When a change arrived, in microseconds since the epoch."""
 DIRECTORY = "directory"
 """The reason of what is unchanged by what the directory says."""
 
@@ -29,11 +31,13 @@ class Intake:
       changes: mapped.
       outcomes: of those that ended there, such as values that fit no field.
       lane: of all of them.
+      arrived_at: tells when each change arrived; None for when it is taken in.
     """
 
     changes: list[Change] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     lane: int = LIVE
+    arrived_at: ArrivedAt | None = None
 
 
 def take_in(
@@ -81,7 +85,7 @@ def take_in(
         know(connection, so_already, now)
         spared = set(so_already)
         due = [change for change in due if change not in spared]
-    _replace(connection, before, due, now)
+    _replace(connection, before, due, intake.arrived_at or (lambda _: now))
     _heed(connection, unchanged, now)
     _enqueue(connection, before, due, intake.lane, now, now + hold_micros)
     outcomes = [
@@ -93,16 +97,13 @@ def take_in(
     record(connection, [outcome for outcome in outcomes if outcome.changes])
 
 
-def leave(connection: sqlite3.Connection, changes: Iterable[Change]) -> list[Change]:
-    """Has changes wait no longer, without an outcome, in a caller's transaction; those that did."""
-    left = [
-        change
-        for change in changes
-        if connection.execute(
-            "DELETE FROM waiting WHERE outreach_id = ? AND field = ? AND change_id = ?",
-            (change.outreach_id, change.field, change.change_id),
-        ).rowcount
-    ]
+def leave(connection: sqlite3.Connection, changes: Iterable[Change]) -> dict[Change, int]:
+    """Has changes wait no longer, without an outcome, in a caller's transaction.
+
+    Returns:
+      Those that did, and when each arrived.
+    """
+    left = {change: at for change in changes if (at := no_longer(connection, change)) is not None}
     connection.executemany(
         "DELETE FROM queue WHERE outreach_id = ?1"
         " AND NOT EXISTS (SELECT 1 FROM waiting WHERE outreach_id = ?1)",
@@ -193,7 +194,10 @@ def _is_so(change: Change, fields: Mapping[str, object]) -> bool:
 
 
 def _replace(
-    connection: sqlite3.Connection, before: Sequence[Change], due: Sequence[Change], now: int
+    connection: sqlite3.Connection,
+    before: Sequence[Change],
+    due: Sequence[Change],
+    arrived_at: ArrivedAt,
 ) -> None:
     """Replaces what waits by what is due: adds what is new, removes what is no longer due."""
     waited = {(change.outreach_id, change.field, change.change_id) for change in before}
@@ -207,7 +211,7 @@ def _replace(
         " origin, event_time, sequence, retry, received_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            (*change, now)
+            (*change, arrived_at(change))
             for change in due
             if (change.outreach_id, change.field, change.change_id) not in waited
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from pipeline.console.formatting import duration
+from pipeline.console.formatting import lasted
 from pipeline.ledger.queries.freshness import Freshness
 from pipeline.monitoring.counts import Counted
 
@@ -40,11 +40,11 @@ def tables(
                 f"{each.members:,}" if each.segment else "",
                 *(f"{each.outcomes.get(kind, 0):,}" for kind in _SHOWN),
                 f"{each.waiting:,}",
-                "" if fresh is None else f"{duration(fresh.p50)} / {duration(fresh.p99)}",
+                "" if fresh is None else f"{lasted(fresh.p50)} / {lasted(fresh.p99)}",
             )
         )
     header = ("audience", "field", "members", *_SHOWN, "waiting", "p50 / p99")
-    yield ("Audiences", header, rows)
+    yield ("Audiences (p50 / p99: from arrival to delivery)", header, rows)
 
 
 def _freshness(found: Freshness | None) -> dict[str, float] | None:

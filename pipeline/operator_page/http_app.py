@@ -13,7 +13,6 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from pipeline.html_report.page import STATIC as PLOTS
 from pipeline.operator_page.state import LedgerState
 from pipeline.web.page_parts import send_revisions, static_file
 from transforms.errors import ActivationError
@@ -95,8 +94,7 @@ class OperatorPage:
         return web.Response(status=204)
 
     async def _static(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        return static_file(PLOTS if name == "plots.css" else _STATIC, name, _GUARD)
+        return static_file(_STATIC, request.match_info["name"], _GUARD)
 
     async def _status(self, _: web.Request) -> web.Response:
         return _json(await asyncio.to_thread(self._state.status))

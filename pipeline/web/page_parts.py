@@ -1,14 +1,17 @@
-"""A page's files, and its stream of server-sent events."""
+"""A page's files, those that all pages share, and its stream of server-sent events."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from importlib.resources.abc import Traversable
 from typing import Final
 
 import orjson
 from aiohttp import web
+
+from pipeline.web.styles import SHARED
 
 _TYPES: Final = {
     "html": "text/html",
@@ -21,13 +24,16 @@ _SILENT_SECONDS: Final = 15.0
 
 
 def static_file(folder: Traversable, name: str, headers: Mapping[str, str]) -> web.Response:
-    """A file of a page's folder.
+    """A file of a page's folder, or of those that all pages share.
 
     Raises:
       aiohttp.web.HTTPNotFound: there is none of that name.
     """
-    kind, file = _TYPES.get(name.rpartition(".")[2]), folder / name
-    if kind is None or "/" in name or not file.is_file():
+    kind = _TYPES.get(name.rpartition(".")[2])
+    if kind is None or "/" in name:
+        raise web.HTTPNotFound
+    file = folder / name if (folder / name).is_file() else SHARED / name
+    if not file.is_file():
         raise web.HTTPNotFound
     return web.Response(
         body=file.read_bytes(), headers={**headers, "Content-Type": f"{kind}; charset=utf-8"}
@@ -48,7 +54,15 @@ async def send_revisions(
     stream = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
     )
-    await stream.prepare(request)
+    with contextlib.suppress(ConnectionResetError):  # Whoever looked has gone away.
+        await stream.prepare(request)
+        await _send(stream, revision, stopping, seconds)
+    return stream
+
+
+async def _send(
+    stream: web.StreamResponse, revision: Callable[[], int], stopping: asyncio.Event, seconds: float
+) -> None:
     told, silent = -1, 0.0
     while not stopping.is_set():
         now = revision()
@@ -62,4 +76,3 @@ async def send_revisions(
             await asyncio.wait_for(stopping.wait(), seconds)
         except TimeoutError:
             continue
-    return stream

@@ -156,10 +156,9 @@ class Creation:
             entries.store(self._ledger, [entry], now, hashed=self._settings.hashed)
             if not sent:
                 return
-            named = [
-                each.change._replace(outreach_id=prospect, user=self._mapping.user_of(prospect))
-                for each in unresolved.take(self._ledger, [key])
-            ]
+            taken = unresolved.take(self._ledger, [key])
+            user_of = self._mapping.user_of(prospect)
+            named = [each.change._replace(outreach_id=prospect, user=user_of) for each in taken]
             winners, lost = _folded(named)
             kept = [each for each in winners if _is_kept(each, held)]
             cut = [each for each in winners if each not in kept]
@@ -178,7 +177,8 @@ class Creation:
                     user=user,
                 ),
             ]
-            history.record(self._ledger, [each for each in outcomes if each.changes])
+            arrived = {each.change.change_id: each.arrived_at for each in taken}
+            history.record(self._ledger, [each for each in outcomes if each.changes], arrived)
             history.know(self._ledger, kept, now)
             history.add_totals(self._ledger, {"changes": len(named)})
 

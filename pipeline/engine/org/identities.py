@@ -182,8 +182,18 @@ class Identities:
         again = waiting.leave(self._ledger, changes)
         history.add_totals(self._ledger, {"changes": -len(again)})
         entries.remove(self._ledger, [prospect])
-        anonymous = [change._replace(outreach_id=0, user="") for change in again]
-        unresolved.put(self._ledger, [Unresolved(key, anonymous, 0)], 0, now, gone=prospect)
+        anonymous = {
+            change._replace(outreach_id=0, user=""): arrived_at
+            for change, arrived_at in again.items()
+        }
+        unresolved.put(
+            self._ledger,
+            [Unresolved(key, list(anonymous), 0)],
+            0,
+            now,
+            gone=prospect,
+            arrived_at=anonymous.__getitem__,
+        )
         return True
 
     def _key_of(self, entry: DirectoryEntry) -> str | None:
@@ -226,6 +236,7 @@ class Identities:
         """Maps changes whose prospects are known, and refuses the others."""
         now = micros(self._config.clock())
         by_lane: dict[int, list[Change]] = {}
+        arrived: dict[Change, int] = {}
         outcomes: list[Outcome] = []
         for each in changes:
             found = known.get(each.key, ())
@@ -251,11 +262,12 @@ class Identities:
                     )
                 case Change() as mapped:
                     by_lane.setdefault(each.lane, []).append(mapped)
+                    arrived[mapped] = each.arrived_at
         history.record(self._ledger, outcomes)
         for lane, some in by_lane.items():
             waiting.take_in(
                 self._ledger,
-                waiting.Intake(some, [], lane),
+                waiting.Intake(some, [], lane, arrived.__getitem__),
                 now,
                 micros(self._config.hold_seconds),
                 self._config.believed_since(now),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.ledger.store import marks
@@ -52,6 +52,7 @@ class WaitingChange(NamedTuple):
       gone: the prospect that the key was known for before, which is no more; None for none.
       change: with 0 for its OutreachId.
       spelling: of the key in its record; empty where it is the key itself.
+      arrived_at: when the change arrived, in microseconds since the epoch.
     """
 
     row: int
@@ -60,6 +61,7 @@ class WaitingChange(NamedTuple):
     gone: int | None
     change: Change
     spelling: str
+    arrived_at: int
 
 
 def put(
@@ -68,6 +70,7 @@ def put(
     lane: int,
     now: int,
     gone: int | None = None,
+    arrived_at: Callable[[Change], int] | None = None,
 ) -> None:
     """Has changes wait, within the caller's transaction.
 
@@ -77,10 +80,11 @@ def put(
       lane: that they came in.
       now: microseconds since the epoch.
       gone: the prospect that was found before and is no more.
+      arrived_at: tells when each change arrived; None for now.
     """
+    columns = ("key", "spelling", "lane", "received_at", "gone", "arrived_at", *_COLUMNS)
     connection.executemany(
-        f"INSERT INTO unresolved (key, spelling, lane, received_at, gone, {', '.join(_COLUMNS)})"
-        f" VALUES ({marks((*'abcde', *_COLUMNS))})",
+        f"INSERT INTO unresolved ({', '.join(columns)}) VALUES ({marks(columns)})",
         (
             (
                 each.key,
@@ -88,6 +92,7 @@ def put(
                 lane,
                 now,
                 gone,
+                now if arrived_at is None else arrived_at(change),
                 *(getattr(change, name) for name in _COLUMNS),
             )
             for each in unresolved
@@ -148,16 +153,13 @@ def _read(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingCh
     found: list[WaitingChange] = []
     for start in range(0, len(some), _AT_ONCE):
         part = some[start : start + _AT_ONCE]
-        for row, key, spelling, lane, gone, *rest in connection.execute(
-            f"SELECT id, key, spelling, lane, gone, {', '.join(_COLUMNS)} FROM unresolved"
-            f" WHERE key IN ({marks(part)}) ORDER BY id",
+        for row, key, spelling, lane, gone, arrived_at, *rest in connection.execute(
+            "SELECT id, key, spelling, lane, gone, coalesce(arrived_at, received_at),"
+            f" {', '.join(_COLUMNS)} FROM unresolved WHERE key IN ({marks(part)}) ORDER BY id",
             part,
         ):
             values = dict(zip(_COLUMNS, rest, strict=True))
             values["retry"] = bool(values["retry"])
-            found.append(
-                WaitingChange(
-                    row, key, lane, gone, Change(outreach_id=0, user="", **values), spelling
-                )
-            )
+            change = Change(outreach_id=0, user="", **values)
+            found.append(WaitingChange(row, key, lane, gone, change, spelling, arrived_at))
     return found

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from pipeline.ledger import guard
+from pipeline.ledger import guard, kinds
 from pipeline.ledger.queries.freshness import Freshness, freshness_since
 from pipeline.ledger.queries.savings import Savings, read_savings
 from pipeline.ledger.queries.spending import Spending, read_spending
@@ -69,8 +69,8 @@ class Activity(NamedTuple):
       refusals: the most frequent first.
       outcomes: changes by outcome, in spans of equal length from `began` to `ended`.
       mapping: name, segment and field of each audience.
-      delays: from changes' own times to their delivery; None where none has a time.
-      freshness: the same of each audience, by segment.
+      delays: freshness of all changes; None where nothing was delivered.
+      freshness: of each audience, by segment.
       spending: each user's requests meanwhile.
       savings: changes that took no request of their own.
       unmapped: segments of no audience that came most often ever, and how often.
@@ -149,11 +149,9 @@ def _audiences(
     found: dict[tuple[str | None, str], dict[str, int]] = {
         key: dict.fromkeys(OUTCOMES, 0) for key in names
     }
-    for segment, field, outcome, count in connection.execute(
-        "SELECT segment, field, outcome, count(*) FROM receipts WHERE id > ? GROUP BY 1, 2, 3",
-        (after,),
-    ):
-        found.setdefault((segment, field), dict.fromkeys(OUTCOMES, 0))[outcome] = count
+    for (segment, field, outcome), count in kinds.counts(connection, after):
+        of = found.setdefault((segment or None, field), dict.fromkeys(OUTCOMES, 0))
+        of[outcome] = count
     waiting = {
         (segment, field): count
         for segment, field, count in connection.execute(

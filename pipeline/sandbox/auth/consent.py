@@ -13,6 +13,7 @@ _PAGE = Template("""<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Allow access · Outreach sandbox</title>
+<link rel="stylesheet" href="/static/base.css">
 <link rel="stylesheet" href="/static/page.css">
 </head>
 <body class="consent">

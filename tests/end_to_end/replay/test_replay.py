@@ -150,6 +150,32 @@ def test_over_a_ledger_no_request_changes_nothing_however_scarce_the_budget(
     assert [one.path for one in sent if not one.altered] == []
 
 
+def test_what_is_replayed_is_as_fresh_as_it_was_read_however_old_it_is(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write_destination(tmp_path, sandbox.url, NUMBERS)
+    write_lines(tmp_path / "in.jsonl", [line(each) for each in range(1, 9)])
+    ended = replay(tmp_path, "in.jsonl", more=["--ledger=ledger.db", "--report=report.html"])
+    assert ended.summary["delivered"] == 8
+    told = json.loads(run(tmp_path, "status", "--ledger=ledger.db", "--json").stdout)
+    (fresh,) = [each["freshness"] for each in told["audiences"] if each["freshness"]]
+    assert fresh["changes"] == 8
+    assert 0 < fresh["p50"] <= fresh["p99"] <= ended.summary["seconds"]
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert re.search(r"arrival here to its delivery: \d+\.\d s for half of them", page)
+
+
+def test_a_rehearsal_delivers_nothing_and_tells_no_freshness(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    write_destination(tmp_path, sandbox.url, NUMBERS)
+    write_lines(tmp_path / "in.jsonl", [line(each) for each in range(1, 9)])
+    replay(tmp_path, "in.jsonl", more=["--dry_run", "--report=report.html"])
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "rehearsed" in page
+    assert "to its delivery" not in page
+
+
 def test_the_budget_is_waited_for_and_never_exceeded(tmp_path: Path) -> None:
     options = SandboxOptions(prospects=90, limit=40, hour=1.0, window="sliding")
     with running_sandbox(options) as sandbox:

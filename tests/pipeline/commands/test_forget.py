@@ -90,7 +90,7 @@ def test_no_byte_of_it_is_left_in_the_file_or_the_log(tmp_path: Path, seed: int)
             body = orjson.dumps({"outreach_id": PROSPECT, "name": f"{MARK}{step}"})
             receive(ledger, [Message("s", str(step), NOW, 0, body * 40)], NOW + step)
             with transaction(ledger):
-                _, places = next_arrivals(ledger, LIVE, 10)
+                _, places, _ = next_arrivals(ledger, LIVE, 10)
                 taken_in(ledger, places)
             if source.random() < 0.5:
                 deliver(ledger, now=NOW + step)

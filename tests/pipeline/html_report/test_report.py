@@ -140,3 +140,4 @@ def test_a_plot_of_nothing_is_no_trouble() -> None:
 
 def test_the_style_is_shipped_with_the_package() -> None:
     assert '"pipeline.html_report": ["static/*"]' in (ROOT / "setup.py").read_text("utf-8")
+    assert '"pipeline.web": ["static/*"]' in (ROOT / "setup.py").read_text("utf-8")

@@ -21,9 +21,14 @@ SECOND = 1_000_000
 LATER = NOW + 60 * SECOND
 
 
-def record(ledger: sqlite3.Connection, *outcomes: Outcome) -> None:
+def record(ledger: sqlite3.Connection, *outcomes: Outcome, arrived_at: int | None = None) -> None:
+    arrived = (
+        {}
+        if arrived_at is None
+        else {change.change_id: arrived_at for outcome in outcomes for change in outcome.changes}
+    )
     with transaction(ledger):
-        history.record(ledger, outcomes)
+        history.record(ledger, outcomes, arrived)
 
 
 def some(count: int, segment: str = "seg-a") -> list[Change]:
@@ -75,6 +80,7 @@ def test_each_audience_has_its_freshness(ledger: sqlite3.Connection) -> None:
         ledger,
         *(Outcome("delivered", [each], LATER + 5 * SECOND) for each in some(1)),
         *(Outcome("delivered", [each], LATER + 60 * SECOND) for each in some(1, "seg-b")),
+        arrived_at=NOW,
     )
     text = page_of(ledger)
     assert "1 min 5 s / 1 min 5 s" in text

@@ -42,7 +42,7 @@ def message(number: int, lane: int = LIVE, source: str = "s") -> Message:
 
 
 def bodies(ledger: sqlite3.Connection, lane: int, most: int = 100) -> list[str]:
-    blocks, _ = next_arrivals(ledger, lane, most)
+    blocks, _, _ = next_arrivals(ledger, lane, most)
     return [line.decode() for block in blocks for line in block.lines]
 
 
@@ -68,7 +68,7 @@ def test_messages_are_taken_in_by_lane_in_the_order_of_arrival(ledger: sqlite3.C
 
     assert bodies(ledger, LIVE) == ["body 3", "body 1"]
     assert bodies(ledger, BACKFILL, 1) == ["body 9"]
-    (block, _), _ = next_arrivals(ledger, LIVE, 9)
+    (block, _), _, _ = next_arrivals(ledger, LIVE, 9)
     assert (block.published, block.message_id) == (NOW + 3, "m3")
 
 
@@ -83,7 +83,7 @@ def test_no_more_bytes_are_read_at_once_than_memory_is_meant_for(
     )
 
     def taken(most: int) -> list[int]:
-        blocks, places = next_arrivals(ledger, LIVE, most, most_bytes=5)
+        blocks, places, _ = next_arrivals(ledger, LIVE, most, most_bytes=5)
         with transaction(ledger):
             taken_in(ledger, places)
         return [len(line) for block in blocks for line in block.lines]
@@ -93,11 +93,11 @@ def test_no_more_bytes_are_read_at_once_than_memory_is_meant_for(
 
 def test_a_message_of_no_bytes_is_taken_in_like_any_other(ledger: sqlite3.Connection) -> None:
     receive(ledger, [Message("s", "empty", NOW, LIVE, b"")], NOW)
-    _, places = next_arrivals(ledger, LIVE, 9)
+    _, places, _ = next_arrivals(ledger, LIVE, 9)
     with transaction(ledger):
         taken_in(ledger, places)
 
-    assert next_arrivals(ledger, LIVE, 9) == ([], [])
+    assert next_arrivals(ledger, LIVE, 9) == ([], [], [])
 
 
 # Pruning

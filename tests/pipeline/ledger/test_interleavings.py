@@ -106,7 +106,7 @@ class Journey(RuleBasedStateMachine):
     @precondition(lambda self: not self.outcomes)
     @rule(lane=st.sampled_from([LIVE, BACKFILL]), most=st.integers(1, 4), dies=st.booleans())
     def take_in(self, lane: int, most: int, dies: bool) -> None:
-        blocks, places = next_arrivals(self.ledger, lane, most)
+        blocks, places, _ = next_arrivals(self.ledger, lane, most)
         changes = [change_of(line, block) for block in blocks for line in block.lines]
         self.ledger.execute("BEGIN IMMEDIATE")
         intake = waiting.Intake(changes, [], lane)

@@ -62,10 +62,10 @@ def test_the_funnel_adds_up_in_each_span(page: str) -> None:
         assert span["received"] == span["waiting"] + sum(span[each] for each in OUTCOMES)
 
 
-def test_freshness_is_told_by_audience_from_a_change_s_own_time(page: str, ledger: str) -> None:
+def test_freshness_is_told_by_audience_from_a_change_s_arrival(page: str, ledger: str) -> None:
     with amended(ledger) as connection:
         connection.execute(
-            "UPDATE receipts SET event_time = recorded_at - outreach_id * 1000000"
+            "UPDATE receipts SET arrived_at = recorded_at - outreach_id * 1000000"
             " WHERE outcome = 'delivered'"
         )
     wait_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -91,7 +92,7 @@ def test_it_is_only_asked_for_by_its_own_names_and_loads_nothing_from_elsewhere(
     answer = get(page + "/")
     assert answer.status == 200
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    for name in ("index.html", "operator.js", "operator.css"):
+    for name in ("index.html", "operator.js", "operator.css", "base.css", "plots.css"):
         assert b"//" not in get(f"{page}/static/{name}").body.replace(b"// ", b"").replace(
             b"http://www.w3.org/2000/svg", b""
         )
@@ -184,3 +185,21 @@ def test_it_fits_a_phone_and_a_desk_and_everything_has_a_name(
 
 def test_the_page_is_shipped_with_the_package() -> None:
     assert '"pipeline.operator_page": ["static/*"]' in (ROOT / "setup.py").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "operator_page/static/operator.css",
+        "html_report/static/report.css",
+        "sandbox/ui/static/page.css",
+        "web/static/plots.css",
+    ],
+)
+def test_colours_and_type_that_pages_share_stand_in_one_place(own: str) -> None:
+    shared = (ROOT / "pipeline/web/static/base.css").read_text("utf-8")
+    names = set(re.findall(r"(--[a-z-]+):", shared)) - {"--shadow"}
+    assert {"--ground", "--ink", "--accent", "--good", "--delivered"} <= names
+    said = (ROOT / "pipeline" / own).read_text("utf-8")
+    assert names.isdisjoint(re.findall(r"(--[a-z0-9-]+):", said))
+    assert "system-ui" not in said
