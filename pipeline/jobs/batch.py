@@ -28,6 +28,7 @@ from transforms.clock import steady
 from transforms.errors import ConfigurationError
 from transforms.formats.csv_rows import Columns
 from transforms.matching import BY_ID
+from transforms.relations import ACCOUNT_DOMAIN
 from transforms.stages.patch import PatchProspects, Rehearse
 
 
@@ -142,6 +143,13 @@ def refuse_what_needs_a_ledger(destination: Destination) -> None:
             f"{destination.where('mode')}: upsert needs a ledger, and another runner keeps none;"
             " write mode: update, or run it on this machine"
         )
+    for place, attribute in enumerate(destination.attributes):
+        if attribute.target == ACCOUNT_DOMAIN:
+            raise ConfigurationError(
+                f"{destination.where('attributes', place, 'target')}: {ACCOUNT_DOMAIN} needs a"
+                " ledger, which neither another runner keeps nor a dry run without --ledger; run it"
+                " on this machine with --ledger PATH, or leave the attribute out"
+            )
     if destination.delivery.bulk.mode != "off":
         raise ConfigurationError(
             f"{destination.where('delivery', 'bulk', 'mode')}: bulk actions need a ledger, and"

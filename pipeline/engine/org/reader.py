@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from pipeline.engine.config import EngineConfig
 from pipeline.engine.inquiries import Inquiries
+from pipeline.engine.org.account_links import AccountLinks
 from pipeline.engine.org.identities import Identities
 from pipeline.engine.org.pull import DirectoryPull
 from pipeline.engine.org.rotation import RotatingCheck
@@ -46,16 +47,17 @@ class OrgReader:
         self._config = config
         self._settings = config.directory
         self._inquiries = inquiries
-        self._identities = Identities(ledger, config, config.directory)
+        self.accounts = AccountLinks(ledger, config, config.directory)
+        self._identities = Identities(ledger, config, config.directory, self.accounts)
         self._rests_until = -math.inf
         self._was_refused = False
         self._check = RotatingCheck(ledger, config)
         self.pull = DirectoryPull(ledger, config.directory, config.clock)
 
-    @property
-    def revise(self) -> Callable[[Sequence[Outcome]], Sequence[Outcome]]:
+    def revise(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Has changes wait again whose prospect is gone; see `Identities.revise`."""
-        return self._identities.revise
+        self.accounts.revise(outcomes)
+        return self._identities.revise(outcomes)
 
     @property
     def is_waited_for(self) -> bool:
@@ -71,6 +73,7 @@ class OrgReader:
         if self._config.dry_run or self._config.clock() < self._rests_until:
             return False
         busy = self._settings.match != BY_ID and self._find_prospects()
+        busy |= self._find_accounts()
         if may_pull and not self._settings.at_once and self._config.clock() >= self.pull.due_at():
             busy |= self._attempt(self._read_pages)
         if may_pull and not self._settings.at_once and self._config.clock() >= self._check.due_at():
@@ -118,7 +121,7 @@ class OrgReader:
         if not self._settings.at_once:
             at = min(self.pull.due_at(), self._check.due_at())
         now = self._config.clock()
-        if self.is_waited_for:
+        if self.is_waited_for or self.accounts.waits:
             at = min(at, now if self._settings.at_once else now + LOOK_AGAIN_SECONDS)
         if at == math.inf:
             return at
@@ -142,6 +145,21 @@ class OrgReader:
             if not self._settings.at_once:
                 break
         return busy
+
+    def _find_accounts(self) -> bool:
+        """Finds the accounts that prospects wait for.
+
+        Raises:
+          CredentialError: no user may look for them, and nothing else is left to be done.
+        """
+        domains = self.accounts.to_ask()
+        if not domains:
+            return False
+
+        async def settle(requester: Requester) -> None:
+            await self.accounts.settle(requester, domains)
+
+        return self._attempt(lambda: self._inquiries.run(1, settle))
 
     def _look_up(self, asked: Sequence[WaitingKey]) -> None:
         if not self._settings.keys:
@@ -173,6 +191,8 @@ class OrgReader:
         except NotNow:
             return False
         except ActivationError as problem:
+            if self._settings.at_once:
+                raise  # Nobody would be there to hear of it in an hour.
             if not self._was_refused:
                 _log.warning(
                     "the org cannot be read, and it is tried again every %d minutes: %s",

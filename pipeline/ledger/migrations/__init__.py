@@ -14,6 +14,7 @@ from pipeline.ledger.migrations import (
     v4_bulk,
     v5_spends,
     v6_spellings,
+    v7_account_domains,
 )
 
 MIGRATIONS: Final = (
@@ -23,4 +24,5 @@ MIGRATIONS: Final = (
     v4_bulk.SQL,
     v5_spends.SQL,
     v6_spellings.SQL,
+    v7_account_domains.SQL,
 )
