@@ -87,7 +87,12 @@ def connect_command(
             user=user,
             auth=application_of(settings),
             base_url=plan.outreach.base_url,
-            scopes=scope or scopes_for(plan.object, bulk=plan.delivery.bulk.mode != "off"),
+            scopes=scope
+            or scopes_for(
+                plan.object,
+                bulk=plan.delivery.bulk.mode != "off",
+                accounts=plan.account_scopes,
+            ),
             redirect_uri=redirect_uri or (settings.redirect_uri if port is None else None),
             port=port or 0,
             wait_seconds=wait_seconds,

@@ -147,8 +147,8 @@ def refuse_what_needs_a_ledger(destination: Destination) -> None:
         if attribute.target == ACCOUNT_DOMAIN:
             raise ConfigurationError(
                 f"{destination.where('attributes', place, 'target')}: {ACCOUNT_DOMAIN} needs a"
-                " ledger, which neither another runner keeps nor a dry run without --ledger; run it"
-                " on this machine with --ledger PATH, or leave the attribute out"
+                " ledger, and another runner keeps none; leave the attribute out, or run it on this"
+                " machine"
             )
     if destination.delivery.bulk.mode != "off":
         raise ConfigurationError(

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from tests.support.org import address, asked, people, write_org
-from tests.support.program import Ended, replay, run, write_lines
+from tests.support.program import ROOT, Ended, replay, run, write_lines
 
 pytestmark = pytest.mark.real
 
@@ -271,16 +271,42 @@ def test_a_dry_run_and_a_rehearsal_know_of_accounts(folder: Path, sandbox: Sandb
     dry = deliver(folder, *lines, more=(*LEDGER, "--dry_run"))
     assert (dry.summary["delivered"], dry.summary["unchanged"]) == (5, 1)
     assert sandbox.requests() == []
-    planned = run(folder, "plan", "in.jsonl", "--destination=destination.yaml", *LEDGER)
+    words = ("plan", "in.jsonl", "--destination=destination.yaml", "--json", *LEDGER)
+    planned = run(folder, *words)
     assert planned.summary["requests"] == {"patch": 3, "bulk": 0, "read": 1}
     rehearsed = deliver(folder, *lines, more=("--sandbox",))
     assert (rehearsed.summary["delivered"], rehearsed.summary["unchanged"]) == (5, 1)
 
 
+def test_the_example_ties_prospects_to_accounts_and_creates_both(tmp_path: Path) -> None:
+    for name in ("account_links.yaml", "account_links.jsonl"):
+        text = (ROOT / "examples" / name).read_text("utf-8")
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    with running_sandbox(SandboxOptions()) as sandbox:
+        sandbox.seed({1: {"emails": ["ann@acme.example"]}})
+        sandbox.seed({1: {"name": "Acme Inc", "domain": "www.acme.example"}}, "account")
+        path = tmp_path / "account_links.yaml"
+        path.write_text(f"outreach: {{base_url: '{sandbox.url}'}}\n{path.read_text('utf-8')}")
+        words = ("--destination=account_links.yaml", *LEDGER, "--receipts=r", "--dead_letters=d")
+        ended = run(tmp_path, "replay", "account_links.jsonl", *words)
+        assert ended.status == 0, ended.stderr
+        assert sandbox.accounts() == {
+            1: {"name": "Acme Inc", "domain": "www.acme.example"},
+            2: {"name": "Globex Corporation", "domain": "globex.example"},
+        }
+        tied = {each["emails"][0]: each.get("account") for each in sandbox.prospects().values()}  # type: ignore[index]
+        assert tied == {
+            "ann@acme.example": 1,
+            "bob@globex.example": 2,
+            "cy@gmail.com": None,
+            "di@initech.example": None,
+        }
+
+
 def test_explain_names_the_account_s_domain(folder: Path, sandbox: Sandbox) -> None:
     del sandbox
     deliver(folder, record(1, site="acme.com"))
-    said = run(folder, "explain", "1", "--destination=destination.yaml", *LEDGER)
+    said = run(folder, "explain", "1", *LEDGER)
     assert said.status == 0, said.stderr
     assert "account_domain" in said.stdout + said.stderr
     assert "acme.com" in said.stdout + said.stderr
@@ -313,9 +339,9 @@ def test_what_cannot_carry_it_is_refused_at_the_start(
     assert line in " ".join((ended.stdout + ended.stderr).split())
 
 
-def test_a_runner_without_a_ledger_refuses_it(tmp_path: Path) -> None:
+def test_a_job_without_a_ledger_refuses_it(tmp_path: Path) -> None:
     write(tmp_path, "http://127.0.0.1:9")
-    ended = deliver(tmp_path, record(1, site="acme.com"), more=("--runner=DirectRunner",))
+    ended = deliver(tmp_path, record(1, site="acme.com"), more=("--runner=PrismRunner",))
     assert ended.status == 2
     said = " ".join(ended.stderr.split())
     assert "attributes[0].target: account_domain needs a ledger" in said
