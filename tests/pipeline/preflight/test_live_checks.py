@@ -217,15 +217,11 @@ def test_a_token_that_may_not_see_or_create_the_accounts_to_be_tied_to_ends_with
         validate.write(sandbox.url, **tied)
         said = validate("--live")
     assert said.status == 2
+    lacking = "users[0].auth: its token lacks the scope accounts"
+    tied_to = "so the accounts that prospects are to be tied to cannot be"
     assert [each.partition(";")[0] for each in said.texts("errors")] == [
-        (
-            "users[0].auth: its token lacks the scope accounts.read, so the accounts that prospects are"
-            " to be tied to cannot be found"
-        ),
-        (
-            "users[0].auth: its token lacks the scope accounts.write, so the accounts that prospects"
-            " are to be tied to cannot be created"
-        ),
+        f"{lacking}.read, {tied_to} found",
+        f"{lacking}.write, {tied_to} created",
     ]
     with outreach(scopes=["prospects.all", "accounts.all"]) as sandbox:
         validate.write(sandbox.url, **tied)
