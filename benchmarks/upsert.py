@@ -13,9 +13,9 @@ from pipeline.engine.org.pull import PAGE_SIZE
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 
 SEGMENT = "5c8e1f0a-2d37-4b96-a1c4-7f3e90b2d865"
-NEW = 1_500
+NEW = 600
 """Records that are to be created."""
-THERE = 500
+THERE = 200
 """Of those that are looked up, and are there."""
 COMPANIES = 100
 """Accounts that prospects are tied to, half of which are there."""

@@ -14,7 +14,7 @@ from pipeline.console.screen import Screen
 from pipeline.destination.error_text import RefusalError
 from pipeline.destination.file import Destination, DestinationError, load_destination
 from pipeline.destination.keys.sections import BearerAuth, OAuth
-from pipeline.destination.stage_config import application_of
+from pipeline.destination.stage_config import account_scopes, application_of
 from pipeline.destination.types import redirect_uri as checked_redirect_uri
 from pipeline.oauth_flow.flow import HOST, PATH, WAIT_SECONDS, Connection, connect
 from pipeline.oauth_flow.request import SCOPES, scopes_for
@@ -91,7 +91,7 @@ def connect_command(
             or scopes_for(
                 plan.object,
                 bulk=plan.delivery.bulk.mode != "off",
-                accounts=plan.account_scopes,
+                accounts=account_scopes(plan),
             ),
             redirect_uri=redirect_uri or (settings.redirect_uri if port is None else None),
             port=port or 0,

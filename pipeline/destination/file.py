@@ -38,7 +38,6 @@ from pipeline.destination.secrets import from_variable_or_file, private_key
 from pipeline.destination.types import Line
 from pipeline.destination.yaml_reader import Document, Problem, read_yaml, spell
 from transforms.errors import ConfigurationError
-from transforms.relations import ACCOUNT_DOMAIN
 
 LARGEST_BYTES: Final = 1_048_576
 """A file larger than this is taken for something else, such as the input."""
@@ -133,13 +132,6 @@ class Destination(Section):
 
     _path: str = PrivateAttr("destination")
     _document: Document = PrivateAttr(Document(None, {}, {}))
-
-    @property
-    def account_scopes(self) -> tuple[str, ...]:
-        """The scopes that tying prospects to their accounts takes; none where that is not done."""
-        if all(each.target != ACCOUNT_DOMAIN for each in self.attributes):
-            return ()
-        return ("accounts.read", "accounts.write") if self.mode == "upsert" else ("accounts.read",)
 
     def line(self, *path: str | int) -> int:
         """The line of a key, such as ``line("users", 0, "auth", "token_env")``, from 1."""

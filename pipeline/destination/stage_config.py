@@ -15,6 +15,7 @@ from transforms.outreach.auth import credentials as auth
 from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access
 from transforms.plan import Source
+from transforms.relations import ACCOUNT_DOMAIN
 from transforms.stages.coalesce import Coalesce
 
 DAY_SECONDS = 86_400.0
@@ -101,6 +102,14 @@ def delivery_of(destination: Destination) -> Delivery:
         if_empty=plan_of(destination).if_empty,
         object=destination.object,
     )
+
+
+def account_scopes(destination: Destination) -> tuple[str, ...]:
+    """The scopes that tying prospects to their accounts takes; none where that is not done."""
+    if all(each.target != ACCOUNT_DOMAIN for each in destination.attributes):
+        return ()
+    creates = destination.mode == "upsert"
+    return ("accounts.read", "accounts.write") if creates else ("accounts.read",)
 
 
 def budget_of(user: User) -> BudgetTerms:

@@ -32,7 +32,7 @@ def scopes_for(kind: str, *, bulk: bool, accounts: Sequence[str] = ()) -> tuple[
     Args:
       kind: the object that it writes, ``prospect`` or ``account``.
       bulk: whether by bulk actions.
-      accounts: what prospects are tied to accounts by, see `Destination.account_scopes`.
+      accounts: what tying prospects to their accounts takes besides.
     """
     scopes = tuple(each.replace("prospects", f"{kind}s") for each in SCOPES)
     return (*scopes, *accounts, *(BULK_SCOPES if bulk else ()))

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from pipeline.destination.keys.sections import BearerAuth, OAuth, User
-from pipeline.destination.stage_config import auth_of
+from pipeline.destination.stage_config import account_scopes, auth_of
 from pipeline.preflight.field_types import TYPES_PATH, FieldSetup, read_setups
 from pipeline.preflight.findings import Findings
 from transforms.budget.rate_limits import RateLimits
@@ -108,7 +108,7 @@ class _Inquiry:
         self._seen = UserSeen(self._user.name)
         plural = client.kind.plural
         self._read, self._write = f"{plural}.read", f"{plural}.write"
-        self._of_accounts = findings.destination.account_scopes
+        self._of_accounts = account_scopes(findings.destination)
         self._seen.scopes = dict.fromkeys((self._read, self._write, *self._of_accounts))
 
     async def ask(self) -> UserSeen:
