@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sqlite3
 from collections import Counter
@@ -321,11 +322,14 @@ def test_a_rehearsal_has_the_accounts_that_the_files_name(tmp_path: Path) -> Non
     assert (ended.status, ended.summary["delivered"]) == (0, 2), ended.stderr
 
 
+@pytest.mark.timeout(600)
 def test_kills_and_lost_answers_create_no_account_twice(tmp_path: Path) -> None:
+    # DRILL=2000,20 creates 2,000 with 20 kills, which takes minutes: CI does less.
+    count, most_kills = map(int, os.environ.get("DRILL", "200,5").split(","))
     chance = random.Random(5)
-    count = 200
     faults = FaultSettings(reset_after=0.03, error_500=0.03)
-    with running_sandbox(SandboxOptions(latency_seconds=0.01, faults=faults, seed=5)) as sandbox:
+    options = SandboxOptions(latency_seconds=0.01, faults=faults, seed=5)
+    with running_sandbox(options) as sandbox:
         write(tmp_path, sandbox.url, mode="upsert")
         names = [{"name": f"Company {each}"} for each in range(count // 2)]
         domains = [{"domain": f"Company{each}.com"} for each in range(count // 2)]
@@ -333,9 +337,11 @@ def test_kills_and_lost_answers_create_no_account_twice(tmp_path: Path) -> None:
         write_lines(tmp_path / "in.jsonl", lines)
         words = ("replay", "in.jsonl", "--destination=destination.yaml", *LEDGER)
         kills = 0
-        while kills < 5 and killed_after(chance.randrange(5, 60), sandbox, tmp_path, *words):
+        while kills < most_kills and killed_after(
+            chance.randrange(5, 60), sandbox, tmp_path, *words
+        ):
             kills += 1
-        assert kills >= 2
+        assert kills >= most_kills // 3
         ended = replay(tmp_path, "in.jsonl", more=LEDGER)
         assert ended.status == 0, ended.stderr
         held = list(sandbox.accounts().values())
