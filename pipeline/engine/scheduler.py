@@ -151,8 +151,7 @@ class Scheduler:
         if actions.paused_at(self._ledger) is not None:
             return False
         self._bulk.plan(self._config.bulk.min_prospects)
-        if self._config.dry_run:
-            self.org.accounts.rehearse()
+        self.org.accounts.prepare()
         now = self._config.clock()
         given: dict[UserSchedule, queue.Turns] = {}
         for schedule in self._schedules:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
+from pipeline.sandbox.faults import FaultSettings
+from tests.support.kills import killed_after
 from tests.support.org import address, asked, people, write_org
 from tests.support.program import ROOT, Ended, replay, run, write_lines
 
@@ -321,6 +324,41 @@ def test_where_accounts_may_not_be_read_it_says_so_and_keeps_the_work(tmp_path: 
         assert ended.status != 0
         assert "accounts.read" in ended.stderr
         assert asked(tmp_path, "SELECT count(*) FROM waiting") == [(2,)]
+
+
+def test_kills_and_lost_answers_tie_everybody_and_create_no_account_twice(tmp_path: Path) -> None:
+    chance = random.Random(9)
+    count, companies = 150, 40
+    faults = FaultSettings(reset_after=0.04, error_500=0.04)
+    options = SandboxOptions(latency_seconds=0.01, faults=faults, seed=9)
+    with running_sandbox(options) as sandbox:
+        sandbox.seed(people(count // 2))
+        write(tmp_path, sandbox.url, match="email", mode="upsert")
+        lines = [
+            record(address(each), site=f"company{each % companies}.com")
+            for each in range(1, count + 1)
+        ]
+        write_lines(tmp_path / "in.jsonl", lines)
+        words = ("replay", "in.jsonl", "--destination=destination.yaml", *LEDGER)
+        kills = 0
+        while kills < 5 and killed_after(chance.randrange(5, 50), sandbox, tmp_path, *words):
+            kills += 1
+        assert kills >= 2
+        ended = replay(tmp_path, "in.jsonl", more=LEDGER)
+        assert ended.status == 0, ended.stderr
+        domains = {each: held["domain"] for each, held in sandbox.accounts().items()}
+        assert sorted(domains.values()) == sorted(f"company{each}.com" for each in range(companies))
+        held = sandbox.prospects().values()
+        assert {each["emails"][0]: domains[each["account"]] for each in held} == {  # type: ignore[index]
+            address(each): f"company{each % companies}.com" for each in range(1, count + 1)
+        }
+        assert len(held) == count
+        counts = asked(
+            tmp_path,
+            "SELECT count(*), count(DISTINCT change_id || field) FROM receipts"
+            " WHERE outcome <> 'superseded'",
+        )
+        assert counts == [(2 * count, 2 * count)]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,7 @@ class AccountLinks:
         of_accounts = replace(settings, object=self._kind, fields=(), match=BY_DOMAIN, hashed=False)
         self._lookup = KeyLookup(ledger, config, of_accounts, AccountShelf(ledger))
         self._duplicates: Counter[str] = Counter()
-        self._tidied_at = 0
+        self._tidied_at = 0.0
 
     @property
     def waits(self) -> bool:
@@ -87,10 +87,6 @@ class AccountLinks:
         if not self._config.relates:
             return []
         now = micros(self._config.clock())
-        if now >= self._tidied_at + micros(_TIDY_SECONDS):
-            self._tidied_at = now
-            with transaction(self._ledger):
-                accounts.forget_older(self._ledger, now - micros(self._settings.full_seconds))
         wanted = accounts.wanted(self._ledger)
         left = set(self._pass_over([domain for domain, _ in wanted]))
         wanted = [each for each in wanted if each[0] in left]
@@ -139,14 +135,23 @@ class AccountLinks:
         found = accounts.find(self._ledger, domains_in(changes))
         return {domain: ids[0] for domain, ids in found.items()}
 
-    def rehearse(self) -> None:
-        """Takes every account for found or created, where nothing is asked for."""
+    def prepare(self) -> None:
+        """Forgets what was seen long ago, before anything is sent by it.
+
+        Where nothing is asked for, every account is taken for found or created.
+        """
+        now = self._config.clock()
         if not self._config.relates:
             return
-        wanted = self._pass_over([domain for domain, _ in accounts.wanted(self._ledger)])
-        with transaction(self._ledger):
-            for domain in wanted:
-                accounts.note(self._ledger, domain, _REHEARSED, micros(self._config.clock()))
+        if self._config.dry_run:
+            wanted = self._pass_over([domain for domain, _ in accounts.wanted(self._ledger)])
+            with transaction(self._ledger):
+                for domain in wanted:
+                    accounts.note(self._ledger, domain, _REHEARSED, micros(now))
+        elif now >= self._tidied_at + _TIDY_SECONDS:
+            self._tidied_at = now
+            with transaction(self._ledger):
+                accounts.forget_older(self._ledger, micros(now - self._settings.full_seconds))
 
     def revise(self, outcomes: Sequence[Outcome]) -> None:
         """Forgets accounts that were refused, within a caller's transaction: they may be gone."""
