@@ -10,6 +10,7 @@ import orjson
 from pipeline.destination.file import Destination
 from pipeline.destination.keys.sections import BearerAuth, OAuth, User
 from transforms.budget.terms import BudgetTerms
+from transforms.errors import ConfigurationError
 from transforms.mapping import Attribute, Audience, OutreachUser, Plan
 from transforms.outreach.auth import credentials as auth
 from transforms.outreach.delivery import Delivery
@@ -110,6 +111,21 @@ def account_scopes(destination: Destination) -> tuple[str, ...]:
         return ()
     creates = destination.mode == "upsert"
     return ("accounts.read", "accounts.write") if creates else ("accounts.read",)
+
+
+def refuse_accounts(destination: Destination) -> None:
+    """Makes sure that no prospect is to be tied to its account, where there is no ledger.
+
+    Raises:
+      ConfigurationError: one is; names the key.
+    """
+    for place, attribute in enumerate(destination.attributes):
+        if attribute.target == ACCOUNT_DOMAIN:
+            raise ConfigurationError(
+                f"{destination.where('attributes', place, 'target')}: {ACCOUNT_DOMAIN} needs a"
+                " ledger, and another runner keeps none; leave the attribute out, or run it on this"
+                " machine"
+            )
 
 
 def budget_of(user: User) -> BudgetTerms:

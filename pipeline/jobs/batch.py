@@ -13,7 +13,13 @@ from rich.console import Console
 
 from pipeline.console import progress
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
+from pipeline.destination.stage_config import (
+    Place,
+    coalesce_of,
+    delivery_of,
+    plan_of,
+    refuse_accounts,
+)
 from pipeline.graph import Activation
 from pipeline.io.directory_file import ReadDirectory, read_head
 from pipeline.io.files import ReadFiles, expand
@@ -28,7 +34,6 @@ from transforms.clock import steady
 from transforms.errors import ConfigurationError
 from transforms.formats.csv_rows import Columns
 from transforms.matching import BY_ID
-from transforms.relations import ACCOUNT_DOMAIN
 from transforms.stages.patch import PatchProspects, Rehearse
 
 
@@ -143,13 +148,7 @@ def refuse_what_needs_a_ledger(destination: Destination) -> None:
             f"{destination.where('mode')}: upsert needs a ledger, and another runner keeps none;"
             " write mode: update, or run it on this machine"
         )
-    for place, attribute in enumerate(destination.attributes):
-        if attribute.target == ACCOUNT_DOMAIN:
-            raise ConfigurationError(
-                f"{destination.where('attributes', place, 'target')}: {ACCOUNT_DOMAIN} needs a"
-                " ledger, and another runner keeps none; leave the attribute out, or run it on this"
-                " machine"
-            )
+    refuse_accounts(destination)
     if destination.delivery.bulk.mode != "off":
         raise ConfigurationError(
             f"{destination.where('delivery', 'bulk', 'mode')}: bulk actions need a ledger, and"
