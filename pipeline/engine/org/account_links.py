@@ -35,6 +35,7 @@ from transforms.relations import ACCOUNT, ACCOUNT_DOMAIN, Accounts, domains_in, 
 
 ACCOUNT_UNKNOWN = "account_unknown"
 ACCOUNT_AMBIGUOUS = "account_ambiguous"
+_REFUSED = "field_refused"
 _TIDY_SECONDS = 3_600.0
 _REHEARSED = 0
 """The id of any account where nothing is asked for."""
@@ -155,7 +156,7 @@ class AccountLinks:
 
     def revise(self, outcomes: Sequence[Outcome]) -> None:
         """Forgets accounts that were refused, within a caller's transaction: they may be gone."""
-        refused = [each for each in outcomes if each.outcome == REJECTED]
+        refused = [each for each in outcomes if each.reason == _REFUSED]
         accounts.forget(
             self._ledger, domains_in(change for each in refused for change in each.changes)
         )
