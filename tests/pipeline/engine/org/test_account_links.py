@@ -19,7 +19,7 @@ from pipeline.engine.scheduler import Scheduler
 from pipeline.ledger.inbox import LIVE, Message, receive
 from pipeline.ledger.store import connect, owned
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.support.org import people, write_org
+from tests.support.org import address, people, write_org
 from tests.support.sandbox_client import Clock
 
 pytestmark = pytest.mark.real
@@ -43,12 +43,12 @@ def sandbox(clock: Clock) -> Iterator[Sandbox]:
 
 @contextmanager
 def job(
-    folder: Path, sandbox: Sandbox, clock: Clock
+    folder: Path, sandbox: Sandbox, clock: Clock, match: str = "outreach_id"
 ) -> Iterator[tuple[Scheduler, sqlite3.Connection]]:
     write_org(
         folder,
         sandbox.url,
-        match="outreach_id",
+        match=match,
         attributes=[{"source": "site", "target": "account_domain"}],
         directory={"refresh_minutes": 0, "full_days": 2},
         reconcile={"every_hours": 0},
@@ -60,9 +60,9 @@ def job(
         yield one, ledger
 
 
-def arrive(ledger: sqlite3.Connection, clock: Clock, prospect: int, site: str) -> None:
+def arrive(ledger: sqlite3.Connection, clock: Clock, whom: int | str, site: str) -> None:
     body = {
-        "outreach_id": prospect,
+        "outreach_id" if isinstance(whom, int) else "email": whom,
         "segment": "seg-a",
         "status": "realized",
         "attributes": {"site": site},
@@ -121,3 +121,27 @@ def test_an_account_is_remembered_for_as_long_as_the_directory_goes_without_read
                 turn(scheduler)
             assert asked(sandbox).count("GET accounts") == expected
             assert sandbox.prospects()[prospect]["account"] == 11
+
+
+def test_where_accounts_may_not_be_read_addresses_are_looked_up_all_the_same(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    scopes = ("prospects.read", "prospects.write")
+    with (
+        running_sandbox(SandboxOptions(scopes=scopes), clock) as sandbox,
+        job(tmp_path, sandbox, clock, "email") as (scheduler, ledger),
+    ):
+        sandbox.seed(people(1))
+        turn(scheduler)
+        arrive(ledger, clock, address(1), "acme.com")
+        turn(scheduler)
+        clock.now += LOOK_SECONDS
+        turn(scheduler)
+        assert "accounts.read" in caplog.text
+        assert "custom4" not in sandbox.prospects()[1]
+        sandbox.seed({2: {"emails": ["new@example.com"]}})
+        arrive(ledger, clock, "new@example.com", "")
+        turn(scheduler)
+        clock.now += LOOK_SECONDS
+        turn(scheduler)
+        assert sandbox.prospects()[2]["custom4"] == "realized"
