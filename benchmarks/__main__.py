@@ -30,6 +30,7 @@ from benchmarks import (
     speed,
     streaming,
     thrift,
+    upsert,
 )
 from benchmarks.measure import Result
 from benchmarks.scale.simulated import simulated
@@ -42,6 +43,7 @@ MODULES: Mapping[str, Sequence[Callable[[Path], list[Result]]]] = {
     "always_on": (always_on.inbox, always_on.loop, always_on.latency, always_on.backlog),
     "directory": (directory.directory,),
     "bulk": (bulk.activation,),
+    "upsert": (upsert.creations,),
     "live_beside_backfill": (live_beside_backfill.live,),
     "operator_page": (operator_page.page,),
     "door": (door.answers, door.intake),

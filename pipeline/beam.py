@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from pipeline.destination.file import load_destination
-from pipeline.destination.stage_config import Place, delivery_of, plan_of, remember_seconds_of
+from pipeline.destination.stage_config import (
+    Place,
+    delivery_of,
+    plan_of,
+    refuse_accounts,
+    remember_seconds_of,
+)
 from transforms.connector.write_to_outreach import WriteToOutreach
 
 
@@ -16,9 +22,11 @@ def write_to_outreach(path: str) -> WriteToOutreach:
       path: of a destination file, local or wherever Beam's FileSystems read.
 
     Raises:
-      ConfigurationError: the file cannot be read or used; see `load_destination`.
+      ConfigurationError: the file cannot be read or used, see `load_destination`; or it ties
+        prospects to their accounts, which needs a ledger.
     """
     destination = load_destination(path)
+    refuse_accounts(destination)
     plan, place = plan_of(destination), Place.of(destination)
     return WriteToOutreach(
         users=place.accesses,

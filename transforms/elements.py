@@ -250,13 +250,15 @@ REJECTED = "rejected"
 DEFERRED = "deferred"
 NOT_EMPTY = "not_empty"
 """The reason of what was to be written only into an empty field, and is unchanged, as it is not."""
+FREEMAIL = "freemail"
+"""The reason of what is unchanged as its domain is a freemail provider's, and no account's."""
 OUTCOMES = (DELIVERED, UNCHANGED, SUPERSEDED, REJECTED, DEFERRED)
 """Every end a change can come to; each change comes to exactly one of them."""
 
 
 def is_held(outcome: Outcome) -> bool:
     """Whether the fields are known by this to hold what their changes say."""
-    return outcome.outcome in (DELIVERED, UNCHANGED) and outcome.reason != NOT_EMPTY
+    return outcome.outcome in (DELIVERED, UNCHANGED) and outcome.reason not in (NOT_EMPTY, FREEMAIL)
 
 
 def is_known(change: Change) -> bool:

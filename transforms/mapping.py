@@ -15,6 +15,7 @@ import orjson
 from transforms.elements import FROM_RECEIPT, KEYED, AttributeChange, Change, MembershipChange
 from transforms.outreach.fields import OBJECTS, fit
 from transforms.plan import Attribute, Audience, OutreachUser, Plan, canonical
+from transforms.relations import ACCOUNT_DOMAIN, fit_domain
 
 __all__ = ["Attribute", "Audience", "Mapped", "Mapping", "Misfit", "OutreachUser", "Plan"]
 
@@ -209,7 +210,11 @@ class Mapping:
     def _fitted(self, change: Change) -> Change | Misfit:
         """The change with its value as its field takes it."""
         try:
-            value = fit(self._fields[change.field], orjson.loads(change.value))
+            given = orjson.loads(change.value)
+            if change.field == ACCOUNT_DOMAIN:
+                value: object = fit_domain(given)
+            else:
+                value = fit(self._fields[change.field], given)
         except ValueError as misfit:
             return Misfit(change, str(misfit))
         return change._replace(value=orjson.dumps(value).decode())

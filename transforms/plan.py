@@ -17,6 +17,7 @@ from transforms.conditions import Condition
 from transforms.elements import FROM_RECEIPT, STATUSES
 from transforms.matching import BY_ID
 from transforms.outreach.fields import CUSTOM_FIELDS, OBJECTS, PROSPECT
+from transforms.relations import targets_of
 from transforms.text import did_you_mean
 
 _Key = TypeVar("_Key", bound=Hashable)
@@ -272,7 +273,7 @@ def _problems(plan: Plan) -> Iterator[str]:
     targets = [each.field for each in plan.audiences] + [each.target for each in plan.attributes]
     for field in _twice(targets):
         yield f"{field} is written by two audiences or attributes; give each a field of its own"
-    writable = OBJECTS[plan.object].writable
+    writable = targets_of(OBJECTS[plan.object])
     for field in dict.fromkeys(targets):
         if field not in writable:
             near = did_you_mean(field, writable)

@@ -14,7 +14,7 @@ from pipeline.console.screen import Screen
 from pipeline.destination.error_text import RefusalError
 from pipeline.destination.file import Destination, DestinationError, load_destination
 from pipeline.destination.keys.sections import BearerAuth, OAuth
-from pipeline.destination.stage_config import application_of
+from pipeline.destination.stage_config import account_scopes, application_of
 from pipeline.destination.types import redirect_uri as checked_redirect_uri
 from pipeline.oauth_flow.flow import HOST, PATH, WAIT_SECONDS, Connection, connect
 from pipeline.oauth_flow.request import SCOPES, scopes_for
@@ -87,7 +87,12 @@ def connect_command(
             user=user,
             auth=application_of(settings),
             base_url=plan.outreach.base_url,
-            scopes=scope or scopes_for(plan.object, bulk=plan.delivery.bulk.mode != "off"),
+            scopes=scope
+            or scopes_for(
+                plan.object,
+                bulk=plan.delivery.bulk.mode != "off",
+                accounts=account_scopes(plan),
+            ),
             redirect_uri=redirect_uri or (settings.redirect_uri if port is None else None),
             port=port or 0,
             wait_seconds=wait_seconds,

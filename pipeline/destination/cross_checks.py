@@ -18,6 +18,7 @@ from pipeline.destination.yaml_reader import Document, Path, Problem, spell
 from transforms.matching import BY_ID, Match
 from transforms.outreach.fields import OBJECTS, PROSPECT
 from transforms.plan import canonical
+from transforms.relations import ACCOUNT_DOMAIN, targets_of
 from transforms.text import nearest
 
 
@@ -251,7 +252,7 @@ def _attributes(document: Document) -> Iterator[Problem]:
     }
     targets = _Claims(document)
     kind = _object(document)
-    writable = OBJECTS[kind].writable
+    writable = targets_of(OBJECTS[kind])
     empty: dict[str, tuple[Path, str]] = {}
     for path, attribute in _entries(document, "attributes"):
         source, does = attribute.get("source"), attribute.get("empty") or "clear"
@@ -275,6 +276,9 @@ def _attributes(document: Document) -> Iterator[Problem]:
                 else (f"is no field of {kind}s that can be written")
             )
             text = f"{what} ({target}); {remedy}"
+            yield Problem(document.line(at), at, text)
+        if target == ACCOUNT_DOMAIN and document.texts.get(("delivery", "bulk", "mode")) == "auto":
+            text = f"cannot go with bulk actions ({target}); write delivery.bulk.mode: off"
             yield Problem(document.line(at), at, text)
         if isinstance(target, str) and target in owners:
             owner = (*owners[target], "mapping_id")

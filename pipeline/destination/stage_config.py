@@ -10,11 +10,13 @@ import orjson
 from pipeline.destination.file import Destination
 from pipeline.destination.keys.sections import BearerAuth, OAuth, User
 from transforms.budget.terms import BudgetTerms
+from transforms.errors import ConfigurationError
 from transforms.mapping import Attribute, Audience, OutreachUser, Plan
 from transforms.outreach.auth import credentials as auth
 from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access
 from transforms.plan import Source
+from transforms.relations import ACCOUNT_DOMAIN
 from transforms.stages.coalesce import Coalesce
 
 DAY_SECONDS = 86_400.0
@@ -101,6 +103,29 @@ def delivery_of(destination: Destination) -> Delivery:
         if_empty=plan_of(destination).if_empty,
         object=destination.object,
     )
+
+
+def account_scopes(destination: Destination) -> tuple[str, ...]:
+    """The scopes that tying prospects to their accounts takes; none where that is not done."""
+    if all(each.target != ACCOUNT_DOMAIN for each in destination.attributes):
+        return ()
+    creates = destination.mode == "upsert"
+    return ("accounts.read", "accounts.write") if creates else ("accounts.read",)
+
+
+def refuse_accounts(destination: Destination) -> None:
+    """Makes sure that no prospect is to be tied to its account, where there is no ledger.
+
+    Raises:
+      ConfigurationError: one is; names the key.
+    """
+    for place, attribute in enumerate(destination.attributes):
+        if attribute.target == ACCOUNT_DOMAIN:
+            raise ConfigurationError(
+                f"{destination.where('attributes', place, 'target')}: {ACCOUNT_DOMAIN} needs a"
+                " ledger, and another runner keeps none; leave the attribute out, or run it on this"
+                " machine"
+            )
 
 
 def budget_of(user: User) -> BudgetTerms:

@@ -22,9 +22,12 @@ from transforms.elements import FROM_RECEIPT
 from transforms.outreach.auth.token_store import SECRET_PREFIX
 from transforms.outreach.base_url import is_loopback
 from transforms.outreach.fields import CUSTOM_FIELDS, CUSTOM_MAX_LENGTH, OBJECTS
+from transforms.relations import targets_of
 from transforms.text import nearest
 
-TARGETS: Final = tuple(dict.fromkeys((*OBJECTS["prospect"].writable, *OBJECTS["account"].writable)))
+TARGETS: Final = tuple(
+    dict.fromkeys(name for each in OBJECTS.values() for name in targets_of(each))
+)
 """The fields that a profile attribute may be written to, of a prospect or of an account."""
 
 

@@ -16,6 +16,7 @@ from transforms import mapping
 from transforms.clock import micros, steady
 from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access, Watch
+from transforms.relations import ACCOUNT_DOMAIN
 
 TURN_SECONDS = 5.0
 """What a turn aims to take where something may arrive meanwhile, which waits for its end."""
@@ -69,6 +70,11 @@ class EngineConfig:
     directory: DirectorySettings = field(default_factory=DirectorySettings)
     bulk: BulkSettings = field(default_factory=BulkSettings)
     live_share: float = 0.0
+
+    @property
+    def relates(self) -> bool:
+        """Whether prospects are tied to their accounts."""
+        return any(each.target == ACCOUNT_DOMAIN for each in self.plan.attributes)
 
     def believed_since(self, now: int) -> int | None:
         """As of when the directory is believed; None where it is not; in microseconds."""

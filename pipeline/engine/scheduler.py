@@ -157,6 +157,7 @@ class Scheduler:
         if actions.paused_at(self._ledger) is not None:
             return False
         self._bulk.plan(self._config.bulk.min_prospects)
+        self.org.accounts.prepare()
         now = self._config.clock()
         given: dict[UserSchedule, queue.Turns] = {}
         for schedule in self._schedules:
@@ -179,12 +180,11 @@ class Scheduler:
                     given[schedule] = turns
         if not given:
             return False
+        patches = [patch for turns in given.values() for patch in turns.patches]
+        self._pool.accounts = self.org.accounts.ids(c for each in patches for c in each.changes)
         with transaction(self._ledger, durable=True):
-            for turns in given.values():
-                history.doubt(self._ledger, turns.patches)
-                entries.doubt(
-                    self._ledger, (each.outreach_id for each in turns.patches), micros(now)
-                )
+            history.doubt(self._ledger, patches)
+            entries.doubt(self._ledger, (each.outreach_id for each in patches), micros(now))
         self._send(given, now)
         return True
 

@@ -13,7 +13,13 @@ from rich.console import Console
 
 from pipeline.console import progress
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
+from pipeline.destination.stage_config import (
+    Place,
+    coalesce_of,
+    delivery_of,
+    plan_of,
+    refuse_accounts,
+)
 from pipeline.graph import Activation
 from pipeline.io.directory_file import ReadDirectory, read_head
 from pipeline.io.files import ReadFiles, expand
@@ -142,6 +148,7 @@ def refuse_what_needs_a_ledger(destination: Destination) -> None:
             f"{destination.where('mode')}: upsert needs a ledger, and another runner keeps none;"
             " write mode: update, or run it on this machine"
         )
+    refuse_accounts(destination)
     if destination.delivery.bulk.mode != "off":
         raise ConfigurationError(
             f"{destination.where('delivery', 'bulk', 'mode')}: bulk actions need a ledger, and"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from orjson import loads
 
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import budget_of, plan_of
@@ -15,6 +17,7 @@ from pipeline.sandbox.server import Sandbox, running_sandbox
 from transforms.formats.csv_rows import Columns
 from transforms.matching import kind_of, natural_keys
 from transforms.outreach.sender_pool import Access
+from transforms.relations import ACCOUNT, ACCOUNT_DOMAIN, fit_domain
 from transforms.stages.parse import parse
 
 
@@ -75,8 +78,9 @@ def private_sandbox(
         hour=max(terms.per_seconds for terms in budgets),
     )
     with running_sandbox(options) as sandbox:
-        found = prospects_of(destination, files, columns)
-        sandbox.seed(found, destination.object)
+        found = records_of(destination, files, columns)
+        sandbox.seed(found.records, destination.object)
+        sandbox.seed(found.accounts, ACCOUNT)
         accesses = [
             Access(user.name, SandboxAuth(), terms)
             for user, terms in zip(destination.users, budgets, strict=True)
@@ -84,14 +88,21 @@ def private_sandbox(
         yield Stage(sandbox, accesses)
 
 
-def prospects_of(
-    destination: Destination, files: Sequence[str], columns: Columns = ()
-) -> dict[int, dict[str, object]]:
+class Found(NamedTuple):
+    """What files name: prospects, or accounts; and the accounts that those are tied to."""
+
+    records: dict[int, dict[str, object]]
+    accounts: dict[int, dict[str, object]]
+
+
+def records_of(destination: Destination, files: Sequence[str], columns: Columns = ()) -> Found:
     """The prospects of all changes in the files, with what they are known by, if not by their ids.
 
     Whoever is named by something else gets the next free id.
     """
     plan = plan_of(destination)
+    tying = {each.source for each in plan.attributes if each.target == ACCOUNT_DOMAIN}
+    domains: dict[str, None] = {}
     found: set[int] = set()
     keys: dict[str, str] = {}
     for path in expand(files):
@@ -99,6 +110,10 @@ def prospects_of(
             parsed = parse(block, plan.identity, plan.sources, 0, rules=plan.reading)
             found.update(change.outreach_id for change in parsed.memberships)
             found.update(change.outreach_id for change in parsed.attributes)
+            for change in parsed.attributes:
+                with suppress(ValueError):  # It is refused by whatever maps it.
+                    if change.source in tying and (domain := fit_domain(loads(change.value))):
+                        domains[domain] = None
             spelled = parsed.spellings or [""] * len(parsed.keys)
             keys.update(zip(parsed.keys, spelled, strict=True))
     prospects: dict[int, dict[str, object]] = {each: {} for each in found if each > 0}
@@ -110,4 +125,7 @@ def prospects_of(
             prospects[outreach_id] = {kind.attribute: kind.value(key, spelling)}
         else:
             prospects[outreach_id] = {"externalId": key}
-    return prospects
+    accounts: dict[int, dict[str, object]] = {
+        account: {"name": domain, "domain": domain} for account, domain in enumerate(domains, 1)
+    }
+    return Found(prospects, accounts)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.ledger.bulk.members import NOT_BATCHED, is_any
+from pipeline.ledger.directory import accounts
 from pipeline.ledger.inbox import BACKFILL, LIVE
 from pipeline.ledger.store import marks
 from pipeline.ledger.waiting import change_of, columns_of
@@ -15,6 +16,11 @@ from transforms.elements import Change, Patch
 _NOT_HELD = (
     " AND NOT EXISTS (SELECT 1 FROM held WHERE held.segment = w.segment"
     " AND held.released_at IS NULL)"
+)
+_ACCOUNT_KNOWN = (
+    " AND NOT EXISTS (SELECT 1 FROM waiting AS a WHERE a.outreach_id = w.outreach_id"
+    " AND a.field = 'account_domain' AND a.value <> 'null' AND NOT EXISTS (SELECT 1"
+    " FROM account_domains AS d WHERE d.domain = json_extract(a.value, '$')))"
 )
 
 
@@ -174,9 +180,13 @@ def troubled_since(connection: sqlite3.Connection) -> dict[str, int]:
 
 
 def _free(connection: sqlite3.Connection) -> str:
-    """Of ``waiting AS w``, the fields that may be sent: neither held, nor in a batch."""
+    """Of ``waiting AS w``, the fields that may be sent: neither held, nor in a batch.
+
+    Nor are those of a prospect whose account is still to be found.
+    """
     held = _NOT_HELD if _is_any_held(connection) else ""
-    return held + (NOT_BATCHED if is_any(connection) else "")
+    known = _ACCOUNT_KNOWN if accounts.is_any_waiting(connection) else ""
+    return held + known + (NOT_BATCHED if is_any(connection) else "")
 
 
 def _has_any(free: str) -> str:

@@ -26,15 +26,16 @@ BULK_SCOPES: Final = ("batches.read", "batches.write")
 """What bulk actions need besides."""
 
 
-def scopes_for(kind: str, *, bulk: bool) -> tuple[str, ...]:
+def scopes_for(kind: str, *, bulk: bool, accounts: Sequence[str] = ()) -> tuple[str, ...]:
     """The scopes that a destination needs.
 
     Args:
       kind: the object that it writes, ``prospect`` or ``account``.
       bulk: whether by bulk actions.
+      accounts: what tying prospects to their accounts takes besides.
     """
     scopes = tuple(each.replace("prospects", f"{kind}s") for each in SCOPES)
-    return scopes + (BULK_SCOPES if bulk else ())
+    return (*scopes, *accounts, *(BULK_SCOPES if bulk else ()))
 
 
 _STATE_BYTES: Final = 24

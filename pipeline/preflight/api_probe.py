@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import orjson
 
 from pipeline.destination.keys.sections import BearerAuth, OAuth, User
-from pipeline.destination.stage_config import auth_of
+from pipeline.destination.stage_config import account_scopes, auth_of
 from pipeline.preflight.field_types import TYPES_PATH, FieldSetup, read_setups
 from pipeline.preflight.findings import Findings
 from transforms.budget.rate_limits import RateLimits
@@ -27,10 +27,15 @@ from transforms.outreach.auth.secret_source import SecretSource
 from transforms.outreach.auth.token_response import allows, read_scopes
 from transforms.outreach.auth.token_store import open_store
 from transforms.outreach.client import OutreachClient, Reply
+from transforms.outreach.fields import OBJECTS
 from transforms.outreach.responses import Classification, Fate, classify, read_limits
+from transforms.relations import ACCOUNT
 
 NOBODY: Final = 0
 """A prospect that cannot exist: ids count from 1."""
+
+ACCOUNTS: Final = OBJECTS[ACCOUNT]
+_NOTHING_OF_AN_ACCOUNT: Final = b'{"data":{"type":"account","id":0,"attributes":{}}}'
 
 _LATER: Final = (Fate.THROTTLED, Fate.MAINTENANCE, Fate.TROUBLE)
 _LET_IN: Final = (Fate.ACCEPTED, Fate.REFUSED, Fate.FIELD_REFUSED)
@@ -103,7 +108,8 @@ class _Inquiry:
         self._seen = UserSeen(self._user.name)
         plural = client.kind.plural
         self._read, self._write = f"{plural}.read", f"{plural}.write"
-        self._seen.scopes = {self._read: None, self._write: None}
+        self._of_accounts = account_scopes(findings.destination)
+        self._seen.scopes = dict.fromkeys((self._read, self._write, *self._of_accounts))
 
     async def ask(self) -> UserSeen:
         """Asks all there is to ask; what goes wrong is found, not raised."""
@@ -179,8 +185,15 @@ class _Inquiry:
         probes: Mapping[str, Send] = {
             self._read: lambda token: self._client.read_prospects([1], ["updatedAt"], token),
             self._write: lambda token: self._client.patch_prospect(NOBODY, {}, token),
+            "accounts.read": lambda token: self._client.get(
+                ACCOUNTS.path, token, {"filter[id]": "1", "count": "false"}
+            ),
+            "accounts.write": lambda token: self._client.request(
+                "PATCH", f"{ACCOUNTS.path}/{NOBODY}", token, _NOTHING_OF_AN_ACCOUNT
+            ),
         }
-        for scope, send in probes.items():
+        for scope in self._seen.scopes:
+            send = probes[scope]
             verdict = (await self._send(credential, send)).verdict
             if verdict.reason == "scope_missing":
                 self._seen.scopes[scope] = False
@@ -218,6 +231,13 @@ class _Inquiry:
             self._findings.warn(
                 f"its token lacks the scope {self._read}, so a value that a prospect holds"
                 f" already is sent all the same; {self._remedy(self._read)}",
+                *auth,
+            )
+        for scope in (each for each in self._of_accounts if scopes[each] is False):
+            what = "found" if scope == "accounts.read" else "created"
+            self._findings.error(
+                f"its token lacks the scope {scope}, so the accounts that prospects are to be tied"
+                f" to cannot be {what}; {self._remedy(scope)}",
                 *auth,
             )
         if self._seen.has_token:

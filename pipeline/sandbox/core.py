@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.sandbox.api.persistence import StateSaver, read_records, restore
-from pipeline.sandbox.api.records import Collection
+from pipeline.sandbox.api.records import LINKED, Collection
 from pipeline.sandbox.api.resources import Resources
 from pipeline.sandbox.auth.oauth import OAuth
 from pipeline.sandbox.auth.s2s import exchange_assertion, verifier
@@ -85,6 +85,12 @@ class Outreach:
         exchange.user = f"s2s-{install_id}"
         assertion = bearer(asked.authorization)
         return exchange_assertion(assertion, install_id, self.tokens, self._verify, now)
+
+    def delete(self, kind: ResourceKind, record_id: int, now: float) -> None:
+        """Deletes a record; nobody is tied to an account that is gone."""
+        self.collections[kind].remove(record_id, now)
+        if kind == LINKED:
+            self.collections["prospect"].unlink(record_id, now)
 
     def users(self) -> list[str]:
         """Every user known, in order of appearance."""

@@ -113,10 +113,9 @@ class Sandbox:
 
         self._on_loop(add)
 
-    def delete(self, record_id: int) -> None:
-        """Deletes a prospect, as a person does in Outreach."""
-        records = self._outreach.collections["prospect"]
-        self._on_loop(lambda: records.remove(record_id, self._clock()))
+    def delete(self, record_id: int, kind: ResourceKind = "prospect") -> None:
+        """Deletes a prospect or an account, as a person does in Outreach."""
+        self._on_loop(lambda: self._outreach.delete(kind, record_id, self._clock()))
 
     def restore(self, record_id: int) -> bool:
         """Brings a deleted prospect back from the bin; returns whether it was there."""

@@ -16,6 +16,7 @@ import pytest
 
 from pipeline.cli import cli
 from pipeline.destination.file import load_destination
+from pipeline.engine.org.account_links import ACCOUNT_AMBIGUOUS, ACCOUNT_UNKNOWN
 from pipeline.io.files import blocks
 from pipeline.sandbox.options import SandboxOptions
 from pipeline.sandbox.server import running_sandbox
@@ -137,7 +138,9 @@ def reasons() -> Iterator[tuple[str, str]]:
         if verdict.fate in (Fate.REFUSED, Fate.FIELD_REFUSED, Fate.TROUBLE):
             yield "deliver", verdict.reason
     # Of `transforms.stages.map`, of a drain, of a 2xx that proves nothing, and of resolve.
+    of_accounts = (ACCOUNT_UNKNOWN, ACCOUNT_AMBIGUOUS)
     others = ("value_invalid", DEFERRED, NOT_KEPT, PROSPECT_UNKNOWN, IDENTITY_AMBIGUOUS)
+    yield from (("deliver", reason) for reason in of_accounts)
     yield from (("deliver", reason) for reason in others)
 
 

@@ -21,6 +21,7 @@ from transforms.outreach.base_url import OUTREACH
 from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access
 from transforms.plan import Attribute, Audience, OutreachUser, Plan
+from transforms.relations import ACCOUNT_DOMAIN
 from transforms.stages.coalesce import Coalesce
 from transforms.stages.map import Map
 from transforms.stages.parse import Arrived
@@ -98,6 +99,8 @@ class WriteToOutreach(beam.PTransform):
     def __post_init__(self) -> None:
         if not (self.audiences or self.attributes):
             raise ValueError("nothing is mapped; give audiences or attributes")
+        if any(each.target == ACCOUNT_DOMAIN for each in self.attributes):
+            raise ValueError(f"{ACCOUNT_DOMAIN} needs a ledger; leave the attribute out")
         # Made here, so that what is wrong with them is said when the transform is.
         self._coalesce = Coalesce(self.hold_seconds, self.remember_seconds, self.clock)
         self._plan = Plan(

@@ -111,21 +111,27 @@ class OutreachClient:
             await session.close()
 
     async def patch_prospect(
-        self, outreach_id: int, attributes: Mapping[str, object] | str, token: str
+        self,
+        outreach_id: int,
+        attributes: Mapping[str, object] | str,
+        token: str,
+        relationships: str = "",
     ) -> Reply:
-        """Changes some attributes of one prospect; null clears one.
+        """Changes some attributes of one prospect, and relationships; null clears one.
 
         Args:
           outreach_id: the prospect.
           attributes: by name, or as the text of a JSON object.
           token: a bearer token.
+          relationships: by name, as the text of a JSON object; empty for none.
 
         Raises:
           Trouble: there was no answer.
         """
         text = attributes.encode() if isinstance(attributes, str) else orjson.dumps(attributes)
         kind = self.kind.name.encode()
-        body = b'{"data":{"type":"%b","id":%d,"attributes":%b}}' % (kind, outreach_id, text)
+        more = f',"relationships":{relationships}'.encode() if relationships else b""
+        body = b'{"data":{"type":"%b","id":%d,"attributes":%b%b}}' % (kind, outreach_id, text, more)
         return await self.request("PATCH", f"{self.kind.path}/{outreach_id}", token, body)
 
     async def read_prospects(self, ids: Sequence[int], fields: Sequence[str], token: str) -> Reply:

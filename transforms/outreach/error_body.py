@@ -8,11 +8,14 @@ from typing import Final, NamedTuple
 
 import orjson
 
+from transforms.relations import ACCOUNT, ACCOUNT_DOMAIN
+
 _TEXT_MOST: Final = 300
 _BODY_MOST: Final = 1 << 20
 _ERRORS_MOST: Final = 200
 
 _ATTRIBUTES: Final = "/data/attributes/"
+_ACCOUNT: Final = f"/data/relationships/{ACCOUNT}/"
 _SCOPE: Final = re.compile(r"\b[A-Za-z]+\.(?:read|write|delete|all)\b")
 _PAGE_TITLE: Final = re.compile(r"<title[^>]*>(.{1,300}?)</title", re.IGNORECASE | re.DOTALL)
 _SECRET: Final = re.compile(
@@ -116,3 +119,5 @@ def _fields(errors: Iterable[Mapping[str, object]]) -> Iterable[str]:
             field = field.replace("~1", "/").replace("~0", "~")  # RFC 6901
             if field:
                 yield field
+        elif isinstance(pointer, str) and f"{pointer}/".startswith(_ACCOUNT):
+            yield ACCOUNT_DOMAIN

@@ -20,6 +20,7 @@ from transforms.outreach.error_body import bounded, read_error_body
 from transforms.outreach.fields import PROSPECT
 from transforms.outreach.normalisation import is_same_value
 from transforms.outreach.responses import Classification, Fate, classify
+from transforms.relations import Accounts, held_by
 from transforms.text import shown
 
 NOT_KEPT: Final = "not_kept"
@@ -44,7 +45,12 @@ _STATUS_OF: Final[Mapping[str, HTTPStatus]] = {
 
 
 def classify_write(
-    reply: Reply, outreach_id: int, changes: Sequence[Change], now: float, kind: str = PROSPECT
+    reply: Reply,
+    outreach_id: int,
+    changes: Sequence[Change],
+    now: float,
+    kind: str = PROSPECT,
+    accounts: Accounts | None = None,
 ) -> Classification:
     """Decides the fate of a PATCH; raises nothing, whatever came.
 
@@ -54,6 +60,7 @@ def classify_write(
       changes: that the request carried.
       now: epoch seconds.
       kind: the object, ``prospect`` or ``account``.
+      accounts: that changes name.
 
     Returns:
       `Fate.ACCEPTED` only where the answer is that prospect; `Classification.fields` then names
@@ -67,8 +74,7 @@ def classify_write(
     if str(data.get("id")) != str(outreach_id):
         detail = f"the answer is {kind} {shown(data.get('id'))}, and {outreach_id} was sent"
         return Classification(Fate.REFUSED, NOT_KEPT, bounded(detail), reply.status)
-    attributes = data.get("attributes")
-    lost = _not_kept(changes, attributes if isinstance(attributes, dict) else {})
+    lost = _not_kept(changes, held_by(data, accounts or {}))
     if not lost:
         return verdict
     detail = "; ".join(f"{field} holds {held}" for field, held in lost.items())

@@ -8,6 +8,7 @@ import orjson
 
 from transforms.elements import Change
 from transforms.outreach.responses import Classification, Fate
+from transforms.relations import Accounts, held_by
 
 READ_LEAST = 100
 """Prospects from which on one request to read them is cheap: one in a hundred."""
@@ -46,12 +47,12 @@ class ReadBeforeWrite:
             self._refused = True
 
 
-def read_values(body: bytes) -> dict[int, Mapping[str, object]]:
-    """The attributes of each prospect in a list answer; empty where it is not one."""
+def read_values(body: bytes, accounts: Accounts | None = None) -> dict[int, Mapping[str, object]]:
+    """What each prospect in a list answer holds, see `held_by`; empty where it is not one."""
     try:
         found = orjson.loads(body)["data"]
-        return {int(prospect["id"]): dict(prospect["attributes"]) for prospect in found}
-    except (ValueError, KeyError, TypeError):
+        return {int(prospect["id"]): held_by(prospect, accounts or {}) for prospect in found}
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}
 
 

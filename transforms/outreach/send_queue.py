@@ -40,11 +40,6 @@ class Work:
     read: bool = False
     asked: bool = False
 
-    @property
-    def attributes(self) -> str:
-        """What its next request carries, as the text of a JSON object."""
-        return "{" + ",".join(f'"{each.field}":{each.value}' for each in self.changes) + "}"
-
     def all_changes(self) -> list[Change]:
         """What is still undecided."""
         return self.changes + [change for part in self.rest for change in part]

@@ -27,6 +27,7 @@ from transforms.outreach.read_before_write import ReadBeforeWrite, read_values
 from transforms.outreach.requests.exchange import LATER, Exchange, Judge
 from transforms.outreach.responses import Classification, Fate
 from transforms.outreach.send_queue import SendQueue, Work
+from transforms.relations import Accounts, asked_fields, attributes_of, relationships_of
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Sender:
       clock: seconds since the epoch.
       breaker: what earlier senders of this user learnt of the server; changed here.
       reading: the same of reading.
+      accounts: that patches name by their domains.
 
     Attributes:
       paused: what a person has to mend before anything of this user's can be sent.
@@ -61,6 +63,7 @@ class Sender:
         *,
         breaker: CircuitBreaker | None = None,
         reading: ReadBeforeWrite | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         self._user = user
         self._client = client
@@ -72,6 +75,7 @@ class Sender:
         self._outcomes = Outcomes(user, self._queue, delivery.give_up_seconds, emit)
         self._breaker = breaker or CircuitBreaker(delivery.in_flight)
         self._reading = reading or ReadBeforeWrite()
+        self._accounts = accounts or {}
         self._turn, self._news = asyncio.Lock(), asyncio.Event()
         self._until = math.inf
         self._workers: list[asyncio.Task[None]] = []
@@ -226,11 +230,12 @@ class Sender:
             self._throttled_seconds += self._clock() - began
 
     async def _send(self, work: Work, token: str) -> None:
-        request = self._client.patch_prospect(work.outreach_id, work.attributes, token)
-        kind = self._client.kind.name
+        attributes, kind = attributes_of(work.changes), self._client.kind.name
+        relationships = relationships_of(work.changes, self._accounts)
+        request = self._client.patch_prospect(work.outreach_id, attributes, token, relationships)
 
         def judge(reply: Reply, now: float) -> Classification:
-            return classify_write(reply, work.outreach_id, work.changes, now, kind)
+            return classify_write(reply, work.outreach_id, work.changes, now, kind, self._accounts)
 
         verdict, _ = await self._ask(request, token, judge)
         if verdict.fate is Fate.PAUSE:
@@ -239,13 +244,13 @@ class Sender:
 
     async def _read(self, chunk: list[Work], token: str) -> None:
         """Reads what prospects hold, with one request for all, and drops what is so already."""
-        fields = sorted({change.field for work in chunk for change in work.changes})
+        fields = asked_fields(change for work in chunk for change in work.changes)
         request = self._client.read_prospects([work.outreach_id for work in chunk], fields, token)
         verdict, body = await self._ask(request, token, classify_read)
         conditional = any(map(self._queue.is_conditional, chunk))
         if is_elsewhere(verdict) or (conditional and verdict.fate is Fate.PAUSE):
             self._pause(verdict.problem_of(self._user))
-        held = read_values(body) if verdict.fate is Fate.ACCEPTED else {}
+        held = read_values(body, self._accounts) if verdict.fate is Fate.ACCEPTED else {}
         spared = self._outcomes.read(chunk, verdict, held, self._clock())
         self._reading.learn(verdict, spared)
 

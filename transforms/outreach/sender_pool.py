@@ -23,6 +23,7 @@ from transforms.outreach.delivery import Delivery, UserProgress
 from transforms.outreach.read_before_write import ReadBeforeWrite
 from transforms.outreach.requests.requester import Requester
 from transforms.outreach.sender import Sender
+from transforms.relations import Accounts
 
 _Result = TypeVar("_Result")
 
@@ -96,6 +97,7 @@ class SenderPool:
       throttled: of them, those that were answered 429.
       throttled_seconds: that these deliveries spent with work to send and nothing allowed.
       asked: the same two counts, of the last `ask` alone.
+      accounts: that the next deliveries' patches name by their domains.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class SenderPool:
         self.throttled = 0
         self.throttled_seconds = 0.0
         self.asked: Mapping[str, int] = {}
+        self.accounts: Accounts = {}
 
     def close(self) -> None:
         """Closes the session and the loop."""
@@ -239,6 +242,7 @@ class SenderPool:
             self._clock,
             breaker=known.breaker,
             reading=known.reading,
+            accounts=self.accounts,
         )
 
     def _context(self, access: Access) -> UserContext:

@@ -8,7 +8,6 @@ and is looked up again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import sqlite3
 from collections import Counter
@@ -18,6 +17,8 @@ from typing import Any
 import orjson
 
 from pipeline.engine.config import EngineConfig
+from pipeline.engine.org.account_links import AccountLinks
+from pipeline.engine.org.posting import MOST_DUPLICATES, for_each, is_taken, post
 from pipeline.engine.org.settings import DirectorySettings
 from pipeline.ledger import history
 from pipeline.ledger.directory import entries, unresolved
@@ -30,19 +31,16 @@ from transforms.fold import Held, gather, settle
 from transforms.formats.platforms.members import LEFT
 from transforms.mapping import Mapping as PlanMapping
 from transforms.matching import kind_of
-from transforms.outreach.error_body import read_error_body
 from transforms.outreach.normalisation import is_same_value
-from transforms.outreach.proof import NOT_KEPT, classify_document
+from transforms.outreach.proof import NOT_KEPT
 from transforms.outreach.requests.requester import Answer, Requester
 from transforms.outreach.responses import Fate
+from transforms.relations import ACCOUNT_DOMAIN, domains_in, held_by, relationships_of
 
 _log = logging.getLogger(__name__)
 
 CREATED = "created"
 """The reason of what was delivered by creating its prospect."""
-_DUPLICATE = "validationDuplicateValueError"
-_DUPLICATES = 2
-"""How often an address may be taken and found by nobody."""
 
 
 def is_wanted(changes: Iterable[WaitingChange]) -> bool:
@@ -61,14 +59,20 @@ class Creation:
       ledger: a connection.
       config: of the engine.
       settings: of the directory.
+      accounts: finds those that prospects are tied to.
     """
 
     def __init__(
-        self, ledger: sqlite3.Connection, config: EngineConfig, settings: DirectorySettings
+        self,
+        ledger: sqlite3.Connection,
+        config: EngineConfig,
+        settings: DirectorySettings,
+        accounts: AccountLinks,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._settings = settings
+        self._accounts = accounts
         self._mapping = PlanMapping(config.plan)
         self._duplicates: Counter[str] = Counter()
 
@@ -85,23 +89,24 @@ class Creation:
         Raises:
           NotNow, CredentialError: as of `Requester.ask`; who was not created waits on.
         """
+        if self._config.relates:
+            changes = [each.change for key in keys for each in unresolved.of_key(self._ledger, key)]
+            await self._accounts.settle(requester, domains_in(changes))
         at_once = self._config.delivery.in_flight
-        for start in range(0, len(keys), at_once):
-            some = [self._create(requester, key) for key in keys[start : start + at_once]]
-            for problem in await asyncio.gather(*some, return_exceptions=True):
-                if isinstance(problem, BaseException):
-                    raise problem
+        await for_each(keys, at_once, lambda key: self._create(requester, key))
 
     async def _create(self, requester: Requester, key: str) -> None:
         waiting = unresolved.of_key(self._ledger, key)
         winners, _ = _folded(each.change for each in waiting)
+        if not winners or set(domains_in(winners)) - self._accounts.ids(winners).keys():
+            return  # Its account is still to be found, and it waits for that.
         spelling = max((each.spelling for each in waiting), default="")
         answer = await self._post(requester, key, spelling, winners)
         if answer.verdict.fate is Fate.FIELD_REFUSED:
-            if _DUPLICATE in read_error_body(answer.reply.body).ids:
+            if is_taken(answer):
                 # Somebody has it by now, and is found by the next look-up; or is never shown.
                 self._duplicates[key] += 1
-                if self._duplicates[key] > _DUPLICATES:
+                if self._duplicates[key] > MOST_DUPLICATES:
                     self._refuse(key, answer)
                 return
             # Some value is refused: created without any, the prospect is patched as others are.
@@ -115,14 +120,9 @@ class Creation:
     async def _post(
         self, requester: Requester, key: str, spelling: str, changes: Sequence[Change]
     ) -> Answer:
-        kind = self._settings.object
+        relationships = relationships_of(changes, self._accounts.ids(changes))
         attributes = self._attributes(key, spelling, changes)
-        return await requester.ask(
-            kind.path,
-            method="POST",
-            body=orjson.dumps({"data": {"type": kind.name, "attributes": attributes}}),
-            judge=lambda reply, now: classify_document(reply, now, kind.name),
-        )
+        return await post(requester, self._settings.object, attributes, relationships)
 
     def _attributes(self, key: str, spelling: str, changes: Sequence[Change]) -> dict[str, Any]:
         """What a new record holds: its key, whatever changes say of that, and their values.
@@ -138,7 +138,7 @@ class Creation:
             value = orjson.loads(change.value)
             if change.field == kind.attribute and key not in kind.keys_in({change.field: value}):
                 continue
-            if change.field == title and not value:
+            if change.field == ACCOUNT_DOMAIN or (change.field == title and not value):
                 continue
             fields[change.field] = orjson.Fragment(change.value)
         return {**own, **fields}
@@ -150,7 +150,7 @@ class Creation:
         """
         now = micros(self._config.clock())
         resource = orjson.loads(answer.reply.body)["data"]
-        prospect, held = int(resource["id"]), resource["attributes"]
+        prospect = int(resource["id"])
         with transaction(self._ledger, durable=True):
             entry = entry_of(resource, self._settings.fields, self._settings.object)
             entries.store(self._ledger, [entry], now, hashed=self._settings.hashed)
@@ -160,6 +160,7 @@ class Creation:
             user_of = self._mapping.user_of(prospect)
             named = [each.change._replace(outreach_id=prospect, user=user_of) for each in taken]
             winners, lost = _folded(named)
+            held = held_by(resource, self._accounts.ids(winners))
             kept = [each for each in winners if _is_kept(each, held)]
             cut = [each for each in winners if each not in kept]
             status = answer.verdict.status

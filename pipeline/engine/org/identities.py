@@ -11,8 +11,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 
 from pipeline.engine.config import EngineConfig
+from pipeline.engine.org.account_links import AccountLinks
 from pipeline.engine.org.creation import Creation, is_wanted
-from pipeline.engine.org.key_lookup import KeyLookup
+from pipeline.engine.org.key_lookup import LOOK_SECONDS, QUERY_BYTES, KeyLookup
 from pipeline.engine.org.pull import PAGE_SIZE
 from pipeline.engine.org.settings import DirectorySettings
 from pipeline.ledger import guard, history, waiting
@@ -29,11 +30,7 @@ from transforms.outreach.requests.requester import Requester
 from transforms.stages.refuse_unresolved import refused
 from transforms.stages.resolve import Unresolved
 
-LOOK_SECONDS = 30.0
-"""After which addresses that the directory does not know are asked for, in company."""
 _NEVER = -1
-_QUERY_BYTES = 6_000
-"""Of addresses in one request: many servers refuse a request line of more than 8 KB."""
 
 
 class Identities:
@@ -43,16 +40,21 @@ class Identities:
       ledger: a connection.
       config: of the engine.
       settings: of the directory.
+      accounts: finds those that prospects are tied to.
     """
 
     def __init__(
-        self, ledger: sqlite3.Connection, config: EngineConfig, settings: DirectorySettings
+        self,
+        ledger: sqlite3.Connection,
+        config: EngineConfig,
+        settings: DirectorySettings,
+        accounts: AccountLinks,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._settings = settings
         self._mapping = PlanMapping(config.plan)
-        self._creation = Creation(ledger, config, settings)
+        self._creation = Creation(ledger, config, settings, accounts)
         self._lookup = KeyLookup(ledger, config, settings)
         self._resolved_as_of: int | None = _NEVER
 
@@ -93,7 +95,7 @@ class Identities:
                 if not self._is_due(each, fresh_at, now):
                     continue
                 size += self._lookup.size_of(each)
-                if asked and (size > _QUERY_BYTES or len(asked) == PAGE_SIZE // 2):
+                if asked and (size > QUERY_BYTES or len(asked) == PAGE_SIZE // 2):
                     return asked
                 asked.append(each)
         return asked

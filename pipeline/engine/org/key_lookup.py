@@ -15,7 +15,7 @@ from urllib.parse import quote
 from pipeline.engine.config import EngineConfig
 from pipeline.engine.org.pull import page_query, read_page
 from pipeline.engine.org.settings import DirectorySettings
-from pipeline.ledger.directory import entries
+from pipeline.engine.org.shelves import DirectoryShelf, Shelf
 from pipeline.ledger.directory.unresolved import WaitingKey
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
@@ -26,6 +26,10 @@ from transforms.outreach.responses import Classification, Fate
 
 _log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 30.0
+"""After which keys that are not known are asked for, in company."""
+QUERY_BYTES = 6_000
+"""Of keys in one request: many servers refuse a request line of more than 8 KB."""
 _IDS_AT_ONCE = 500
 _APART = (",", "..")
 """What would make several values, or a range, of a value in a list."""
@@ -46,21 +50,27 @@ class KeyLookup:
       ledger: a connection.
       config: of the engine.
       settings: of the directory, which matches by natural keys.
+      shelf: where what is found is kept; the directory where none is given.
     """
 
     def __init__(
-        self, ledger: sqlite3.Connection, config: EngineConfig, settings: DirectorySettings
+        self,
+        ledger: sqlite3.Connection,
+        config: EngineConfig,
+        settings: DirectorySettings,
+        shelf: Shelf | None = None,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._settings = settings
+        self._shelf = shelf or DirectoryShelf(ledger, settings)
 
     def size_of(self, key: WaitingKey) -> int:
         """How many bytes of a request it takes to ask for a key."""
         keys = self._settings.keys
         if not keys:
             return len(quote(key.key)) + 1
-        return sum(len(quote(each)) + 1 for each in _spelled(kind_of(keys, key.key), key))
+        return size_of(kind_of(keys, key.key), key)
 
     async def ask(self, requester: Requester, asked: Sequence[WaitingKey]) -> Collection[str]:
         """Asks for keys, and corrects the directory.
@@ -128,7 +138,7 @@ class KeyLookup:
             page, following = read_page(answer, settings)
             found.update(each.outreach_id for each in page)
             with transaction(self._ledger):
-                entries.store(self._ledger, page, asked_at, hashed=settings.hashed)
+                self._shelf.store(page, asked_at)
         return found
 
     async def _drop_others(
@@ -139,7 +149,7 @@ class KeyLookup:
         Unless it has the key in another spelling, which only reading it by its id tells.
         """
         settings = self._settings
-        known = entries.find(self._ledger, settings.match, keys, hashed=settings.hashed)
+        known = self._shelf.find(keys)
         stale = {
             (key, record)
             for key, records in known.items()
@@ -156,7 +166,12 @@ class KeyLookup:
             seen |= found if isinstance(found, set) else set(doubtful)
         gone = {(key, record) for key, record in stale if record not in seen}
         with transaction(self._ledger):
-            entries.drop_addresses(self._ledger, gone, hashed=settings.hashed)
+            self._shelf.drop(gone)
+
+
+def size_of(kind: NaturalKey, key: WaitingKey) -> int:
+    """How many bytes of a request it takes to ask for a key of a kind."""
+    return sum(len(quote(each)) + 1 for each in _spelled(kind, key))
 
 
 def _spelled(kind: NaturalKey, key: WaitingKey) -> Sequence[str]:

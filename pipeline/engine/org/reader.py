@@ -6,9 +6,11 @@ import logging
 import math
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from pipeline.engine.config import EngineConfig
 from pipeline.engine.inquiries import Inquiries
+from pipeline.engine.org.account_links import AccountLinks
 from pipeline.engine.org.identities import Identities
 from pipeline.engine.org.pull import DirectoryPull
 from pipeline.engine.org.rotation import RotatingCheck
@@ -30,6 +32,14 @@ LOOK_AGAIN_SECONDS = 5.0
 """How often it is looked whether anybody is to be looked up."""
 
 
+@dataclass(slots=True)
+class _Rest:
+    """Until when something that Outreach refuses is not tried again."""
+
+    until: float = -math.inf
+    was_refused: bool = False
+
+
 class OrgReader:
     """Reads the org, a little at a time; each step is durable.
 
@@ -46,16 +56,16 @@ class OrgReader:
         self._config = config
         self._settings = config.directory
         self._inquiries = inquiries
-        self._identities = Identities(ledger, config, config.directory)
-        self._rests_until = -math.inf
-        self._was_refused = False
+        self.accounts = AccountLinks(ledger, config, config.directory)
+        self._identities = Identities(ledger, config, config.directory, self.accounts)
+        self._rest, self._rest_of_accounts = _Rest(), _Rest()
         self._check = RotatingCheck(ledger, config)
         self.pull = DirectoryPull(ledger, config.directory, config.clock)
 
-    @property
-    def revise(self) -> Callable[[Sequence[Outcome]], Sequence[Outcome]]:
+    def revise(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
         """Has changes wait again whose prospect is gone; see `Identities.revise`."""
-        return self._identities.revise
+        self.accounts.revise(outcomes)
+        return self._identities.revise(outcomes)
 
     @property
     def is_waited_for(self) -> bool:
@@ -68,9 +78,12 @@ class OrgReader:
         Args:
           may_pull: whether nothing live waits for the budget.
         """
-        if self._config.dry_run or self._config.clock() < self._rests_until:
+        if self._config.dry_run:
             return False
-        busy = self._settings.match != BY_ID and self._find_prospects()
+        busy = self._find_accounts()
+        if self._config.clock() < self._rest.until:
+            return busy
+        busy |= self._settings.match != BY_ID and self._find_prospects()
         if may_pull and not self._settings.at_once and self._config.clock() >= self.pull.due_at():
             busy |= self._attempt(self._read_pages)
         if may_pull and not self._settings.at_once and self._config.clock() >= self._check.due_at():
@@ -118,11 +131,13 @@ class OrgReader:
         if not self._settings.at_once:
             at = min(self.pull.due_at(), self._check.due_at())
         now = self._config.clock()
+        soon = now if self._settings.at_once else now + LOOK_AGAIN_SECONDS
         if self.is_waited_for:
-            at = min(at, now if self._settings.at_once else now + LOOK_AGAIN_SECONDS)
-        if at == math.inf:
-            return at
-        return max(at, self._rests_until, self._inquiries.next_at() if at <= now else at)
+            at = min(at, soon)
+        at = max(at, self._rest.until)
+        if self.accounts.waits:
+            at = min(at, max(soon, self._rest_of_accounts.until))
+        return max(at, self._inquiries.next_at()) if at <= now else at
 
     def ask(self, requests: int, work: Callable[[Requester], Awaitable[None]]) -> None:
         """Has requests made; as of `Inquiries.run`."""
@@ -142,6 +157,22 @@ class OrgReader:
             if not self._settings.at_once:
                 break
         return busy
+
+    def _find_accounts(self) -> bool:
+        """Finds the accounts that prospects wait for.
+
+        Raises:
+          CredentialError: no user may look for them, and nothing else is left to be done.
+        """
+        rest = self._rest_of_accounts
+        domains = self.accounts.to_ask() if self._config.clock() >= rest.until else []
+        if not domains:
+            return False
+
+        async def settle(requester: Requester) -> None:
+            await self.accounts.settle(requester, domains)
+
+        return self._attempt(lambda: self._inquiries.run(1, settle), rest)
 
     def _look_up(self, asked: Sequence[WaitingKey]) -> None:
         if not self._settings.keys:
@@ -166,21 +197,24 @@ class OrgReader:
         """Whether to go on reading: until a time, and while nothing has arrived."""
         return self._config.clock() < until and not inbox.is_any_unread(self._ledger)
 
-    def _attempt(self, work: Callable[[], None]) -> bool:
+    def _attempt(self, work: Callable[[], None], rest: _Rest | None = None) -> bool:
         """Does it; returns False where it cannot be done at present."""
+        rest = rest or self._rest
         try:
             work()
         except NotNow:
             return False
         except ActivationError as problem:
-            if not self._was_refused:
+            if self._settings.at_once:
+                raise  # Nobody would be there to hear of it in an hour.
+            if not rest.was_refused:
                 _log.warning(
                     "the org cannot be read, and it is tried again every %d minutes: %s",
                     REFUSED_SECONDS / 60,
                     problem,
                 )
-            self._was_refused = True
-            self._rests_until = self._config.clock() + REFUSED_SECONDS
+            rest.was_refused = True
+            rest.until = self._config.clock() + REFUSED_SECONDS
             return False
-        self._was_refused = False
+        rest.was_refused = False
         return True

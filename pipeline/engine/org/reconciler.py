@@ -29,6 +29,7 @@ from transforms.mapping import Mapping as PlanMapping
 from transforms.outreach.normalisation import is_same_value
 from transforms.outreach.requests.requester import Requester
 from transforms.outreach.responses import Fate
+from transforms.relations import ACCOUNT_DOMAIN
 
 EXAMPLES = 10
 """Differences that are shown of each field."""
@@ -77,7 +78,11 @@ class Reconciler:
         self._config = config
         self._mapping = PlanMapping(config.plan)
         self.found: dict[str, FieldDrift] = {
-            **{a.target: FieldDrift(None, a.target) for a in config.plan.attributes},
+            **{
+                a.target: FieldDrift(None, a.target)
+                for a in config.plan.attributes
+                if a.target != ACCOUNT_DOMAIN
+            },
             **{a.field: FieldDrift(a.segment, a.field) for a in config.plan.audiences},
         }
         self.different: list[Expected] = []

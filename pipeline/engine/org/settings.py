@@ -9,6 +9,7 @@ from pipeline.destination.file import Destination
 from transforms.matching import BY_ID, NaturalKey, natural_keys
 from transforms.outreach.fields import OBJECTS, PROSPECT, OutreachObject
 from transforms.plan import Plan
+from transforms.relations import ACCOUNT_DOMAIN
 
 MATCHED_REFRESH_MINUTES = 60.0
 """How often the directory is refreshed where prospects are matched by it, whatever else is said."""
@@ -76,6 +77,6 @@ class DirectorySettings:
 
 
 def fields_of(plan: Plan) -> tuple[str, ...]:
-    """The prospect fields that a plan writes, sorted."""
+    """The prospect fields that a plan writes, sorted; an account that it ties to is none."""
     written = {each.field for each in plan.audiences} | {each.target for each in plan.attributes}
-    return tuple(sorted(written))
+    return tuple(sorted(written - {ACCOUNT_DOMAIN}))

@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import budget_of
+from pipeline.engine.org.account_links import look_ups
 from pipeline.ledger.bulk.batches import groups
+from pipeline.ledger.directory import accounts
 from pipeline.ledger.queries.activity import read_waiting_prospects
 from transforms.budget.forecast import hours
 from transforms.outreach.client import MOST_IDS
 from transforms.outreach.read_before_write import READ_LEAST
+from transforms.relations import is_freemail
 
 READ_BACK = 1_000
 """Prospects that one request reads back, where their ids are short."""
@@ -25,7 +28,7 @@ class Requests(NamedTuple):
     Attributes:
       patch: one a prospect.
       bulk: to create and confirm batches, and to ask how they stand.
-      read: of prospects, before they are written or after.
+      read: of prospects, before they are written or after; and of the accounts of domains.
       hours: until the last of them can be sent.
     """
 
@@ -47,6 +50,8 @@ def forecast(connection: sqlite3.Connection, destination: Destination, now: int)
         reads = -(-in_bulk // READ_BACK) + (-(-alone // MOST_IDS) if alone >= READ_LEAST else 0)
         patch, bulk, read = patch + alone, bulk + actions, read + reads
         longest = max(longest, hours(alone + actions + reads, budget_of(user)))
+    domains = (domain for domain, _ in accounts.wanted(connection) if not is_freemail(domain))
+    read += sum(1 for _ in look_ups(domains))
     return Requests(patch, bulk, read, longest)
 
 

@@ -11,6 +11,7 @@ from pipeline.ledger.store import chunks, marks
 from transforms.directory import DirectoryEntry, digest_of
 from transforms.elements import Outcome, is_held
 from transforms.matching import natural_keys
+from transforms.relations import ACCOUNT_DOMAIN
 
 _AT_ONCE = 10_000
 _LANDS_WITHIN = 120 * 1_000_000
@@ -102,6 +103,7 @@ def correct(connection: sqlite3.Connection, outcomes: Sequence[Outcome]) -> None
         for outcome in outcomes
         if is_held(outcome)
         for change in outcome.changes
+        if change.field != ACCOUNT_DOMAIN
     ]
     connection.executemany(
         "UPDATE directory SET fields = json_patch(fields, ?2) WHERE outreach_id = ?1", held

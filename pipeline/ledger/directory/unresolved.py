@@ -149,6 +149,20 @@ def take(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingCha
     return found
 
 
+def take_field(connection: sqlite3.Connection, field: str, value: str) -> list[WaitingChange]:
+    """The changes of a field to a value, JSON text; they wait no longer, as of `take`."""
+    keys = connection.execute(
+        "SELECT DISTINCT key FROM unresolved WHERE field = ? AND value = ?", (field, value)
+    ).fetchall()
+    found = [
+        each
+        for each in _read(connection, [key for (key,) in keys])
+        if (each.change.field, each.change.value) == (field, value)
+    ]
+    connection.executemany("DELETE FROM unresolved WHERE id = ?", ((each.row,) for each in found))
+    return found
+
+
 def _read(connection: sqlite3.Connection, some: Sequence[str]) -> list[WaitingChange]:
     found: list[WaitingChange] = []
     for start in range(0, len(some), _AT_ONCE):

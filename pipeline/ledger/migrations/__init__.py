@@ -15,6 +15,7 @@ from pipeline.ledger.migrations import (
     v5_spends,
     v6_spellings,
     v7_arrivals,
+    v8_account_domains,
 )
 
 MIGRATIONS: Final = (
@@ -25,4 +26,5 @@ MIGRATIONS: Final = (
     v5_spends.SQL,
     v6_spellings.SQL,
     v7_arrivals.SQL,
+    v8_account_domains.SQL,
 )

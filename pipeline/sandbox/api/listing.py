@@ -9,7 +9,7 @@ from itertools import islice
 from typing import NamedTuple
 from urllib.parse import parse_qsl, urlencode
 
-from pipeline.sandbox.api.records import Collection, Record
+from pipeline.sandbox.api.records import RELATIONSHIPS, Collection, Record
 from pipeline.sandbox.fields import FIELDS, FILTERABLE, TIMES, ResourceKind
 from pipeline.sandbox.responses import ApiResponse, bad_request, document
 
@@ -182,7 +182,7 @@ def _holding(name: str, values: frozenset[str]) -> Holds:
 def _names(value: str, kind: ResourceKind) -> list[str]:
     names = [name for name in value.split(",") if name]
     for name in names:
-        if name not in FIELDS[kind]:
+        if name not in FIELDS[kind] and name not in RELATIONSHIPS[kind]:
             raise QueryError(f"'{name}' is not an attribute of {kind}.")
     return names
 

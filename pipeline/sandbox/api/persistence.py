@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
-from pipeline.sandbox.api.records import Collection
+from pipeline.sandbox.api.records import LINKED, Collection
 from pipeline.sandbox.fields import FIELDS, ResourceKind
 from transforms.errors import ConfigurationError
 
@@ -31,7 +31,7 @@ class SavedState(BaseModel):
 
     @model_validator(mode="after")
     def _has_known_attributes(self) -> SavedState:
-        unknown = (self.attributes or {}).keys() - FIELDS[self.type].keys()
+        unknown = (self.attributes or {}).keys() - FIELDS[self.type].keys() - {LINKED}
         if unknown:
             raise ValueError(f"{min(unknown)!r} is not an attribute of {self.type}")
         return self

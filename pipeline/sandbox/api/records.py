@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from pipeline.sandbox.fields import FIELDS, ResourceKind
 
@@ -24,10 +24,13 @@ _HISTORY = 20
 _RECYCLED = 1_000
 """Deleted records that can be brought back."""
 
-_RELATIONSHIPS: Mapping[ResourceKind, Mapping[str, object]] = {
+RELATIONSHIPS: Mapping[ResourceKind, Mapping[str, object]] = {
     "prospect": {"account": {"data": None}, "owner": {"data": None}, "stage": {"data": None}},
     "account": {"owner": {"data": None}},
 }
+
+LINKED: Final = "account"
+"""What a prospect is tied to; its id stands among the attributes that are kept."""
 
 _UNIQUE: Mapping[ResourceKind, str] = {"prospect": "emails", "account": "domain"}
 """The attribute of each kind that no two records may have in common, whatever its capitals."""
@@ -182,6 +185,12 @@ class Collection:
         values = _texts(attributes.get(_UNIQUE[self.kind]))
         return any(self._owners.get(each) not in {None, record_id} for each in values)
 
+    def unlink(self, linked: int, now: float) -> None:
+        """Has no record be tied any more to an account that is gone."""
+        tied = [each for each, held in self.items() if held.attributes.get(LINKED) == linked]
+        for record_id in tied:
+            self.update(record_id, {LINKED: None}, now)
+
     def after(self, record_id: int) -> Iterator[int]:
         """Ids greater than this one, in order."""
         return islice(self._ids, bisect_right(self._ids, record_id), None)
@@ -203,13 +212,19 @@ class Collection:
         }
         if self.kind == "prospect":
             attributes["name"] = full_name(record.attributes)
-        if names is not None:
-            attributes = {name: attributes[name] for name in names}
+        relationships = dict(RELATIONSHIPS[self.kind])
+        linked = attributes.pop(LINKED, None)
+        if linked is not None:
+            relationships[LINKED] = {"data": {"type": LINKED, "id": linked}}
+        if names is not None:  # JSON:API 1.0, "Sparse Fieldsets": of relationships as well.
+            asked = set(names)
+            attributes = {name: attributes[name] for name in attributes if name in asked}
+            relationships = {name: relationships[name] for name in relationships if name in asked}
         return {
             "type": self.kind,
             "id": record_id,
             "attributes": attributes,
-            "relationships": _RELATIONSHIPS[self.kind],
+            "relationships": relationships,
             "links": {"self": f"{base_url}/api/v2/{self.kind}s/{record_id}"},
         }
 

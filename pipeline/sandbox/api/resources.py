@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import orjson
 
 from pipeline.sandbox.api.batches import Batches
 from pipeline.sandbox.api.listing import answer_list
-from pipeline.sandbox.api.records import Collection
+from pipeline.sandbox.api.records import LINKED, RELATIONSHIPS, Collection
 from pipeline.sandbox.auth.tokens import TokenGrant
 from pipeline.sandbox.custom_fields import CustomField, as_text, types_document
 from pipeline.sandbox.faults import Faults
@@ -43,6 +44,25 @@ _DUPLICATE: Mapping[ResourceKind, str] = {
 
 _PREFIX = 3
 """Parts of a path before the resource's name: nothing, ``api``, ``v2``."""
+
+
+def _clashes(
+    records: Collection, attributes: Mapping[str, object], record_id: int | None
+) -> list[dict[str, object]]:
+    """What is wrong with attributes that are right one by one."""
+    if records.kind == "account" and record_id is None and not attributes.get("name"):
+        return [invalid("Name can't be blank.", "/data/attributes/name")]
+    if records.taken(attributes, record_id):
+        title = "Validation Duplicate Value Error"
+        return [error("validationDuplicateValueError", title, _DUPLICATE[records.kind], "/data")]
+    return []
+
+
+class _Linked(NamedTuple):
+    """What relationships set, and what is wrong with them."""
+
+    attributes: dict[str, object]
+    problems: list[dict[str, object]]
 
 
 class Resources:
@@ -125,6 +145,8 @@ class Resources:
             return self._update(asked, records, record_id, exchange, now)
         if asked.method == "DELETE":
             records.remove(record_id, now)
+            if records.kind == LINKED:
+                self._collections["prospect"].unlink(record_id, now)
             return ApiResponse(204)
         return self._one(200, records, record_id)
 
@@ -162,6 +184,7 @@ class Resources:
         try:
             data = orjson.loads(body)["data"]
             kind_given, attributes = data["type"], data.get("attributes", {})
+            links = data.get("relationships", {})
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return bad_request("The request body is not a JSON:API document of one resource.")
         if kind_given != kind or not isinstance(attributes, dict):
@@ -181,12 +204,32 @@ class Resources:
                 return bad_request(f"Unknown attribute '{name}'.")
             if problem is not None:
                 problems.append(problem)
-        if kind == "account" and record_id is None and not attributes.get("name"):
-            problems.append(invalid("Name can't be blank.", "/data/attributes/name"))
-        if not problems and records.taken(attributes, record_id):
-            title = "Validation Duplicate Value Error"
-            problems = [error("validationDuplicateValueError", title, _DUPLICATE[kind], "/data")]
-        return self._refusal(problems) if problems else attributes
+        linked = self._linked(kind, links)
+        if isinstance(linked, ApiResponse):
+            return linked
+        problems += linked.problems
+        problems = problems or _clashes(records, attributes, record_id)
+        return self._refusal(problems) if problems else {**attributes, **linked.attributes}
+
+    def _linked(self, kind: ResourceKind, links: object) -> _Linked | ApiResponse:
+        """The account that a document ties a prospect to, or the refusal that it earns."""
+        if not isinstance(links, dict) or links.keys() - RELATIONSHIPS[kind].keys():
+            return bad_request(f"Unknown relationship of {kind}.")
+        if LINKED not in links:
+            return _Linked({}, [])
+        data = links[LINKED].get("data", 0) if isinstance(links[LINKED], dict) else 0
+        if data is None:
+            return _Linked({LINKED: None}, [])
+        if (
+            not isinstance(data, dict)
+            or data.get("type") != LINKED
+            or type(data.get("id")) is not int
+        ):
+            return bad_request(f"Expected relationships.{LINKED}.data to be an {LINKED} or null.")
+        if data["id"] in self._collections[LINKED]:
+            return _Linked({LINKED: data["id"]}, [])
+        detail = f"Could not find '{LINKED}' with ID '{data['id']}'."
+        return _Linked({}, [invalid(detail, f"/data/relationships/{LINKED}")])
 
     def _refused_in_bulk(
         self, kind: ResourceKind, attributes: Mapping[str, object]

@@ -114,6 +114,7 @@ def test_upsert_is_refused_where_nothing_could_be_created(tmp_path: Path) -> Non
     assert "identity: {match: email}" in " ".join((ended.stdout + ended.stderr).split())
 
 
+@pytest.mark.timeout(600)  # on a busy machine
 @pytest.mark.parametrize(("seed", "count", "most_kills"), [(0, 400, 6), (1, 2_000, 20)])
 def test_kills_and_lost_answers_create_nobody_twice(
     tmp_path: Path, seed: int, count: int, most_kills: int

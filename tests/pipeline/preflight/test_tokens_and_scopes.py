@@ -48,6 +48,31 @@ def test_a_token_that_may_not_write_ends_with_2(validate: Validate) -> None:
     assert scopes == {"prospects.read": True, "prospects.write": False}
 
 
+def test_a_token_that_may_not_see_or_create_the_accounts_to_be_tied_to_ends_with_2(
+    validate: Validate,
+) -> None:
+    tied = {
+        "attributes": [{"source": "site", "target": "account_domain"}],
+        "identity": {"match": "email"},
+        "mode": "upsert",
+    }
+    with outreach(scopes=["prospects.all"]) as sandbox:
+        validate.write(sandbox.url, **tied)
+        said = validate("--live")
+    assert said.status == 2
+    lacking = "users[0].auth: its token lacks the scope accounts"
+    tied_to = "so the accounts that prospects are to be tied to cannot be"
+    assert [each.partition(";")[0] for each in said.texts("errors")] == [
+        f"{lacking}.read, {tied_to} found",
+        f"{lacking}.write, {tied_to} created",
+    ]
+    with outreach(scopes=["prospects.all", "accounts.all"]) as sandbox:
+        validate.write(sandbox.url, **tied)
+        said = validate("--live")
+    scopes = said.found["live"]["users"][0]["scopes"]
+    assert (said.status, scopes["accounts.read"], scopes["accounts.write"]) == (0, True, True)
+
+
 def test_a_token_that_may_not_read_is_a_warning(validate: Validate) -> None:
     with outreach(scopes=["prospects.write"]) as sandbox:
         validate.write(sandbox.url)

@@ -100,7 +100,7 @@ def profiles() -> Iterator[str]:
 
 def test_a_replay_asks_what_outreach_describes(traffic: Traffic) -> None:
     assert faults_in(traffic.replay, breaches_of_request) == {}
-    assert names(traffic.replay) == {"write", "read", "token", "assertion"}
+    assert names(traffic.replay) == {"write prospect", "read prospects", "token", "assertion"}
     written = [json.loads(each.body)["data"] for each in traffic.replay if each.method == "PATCH"]
     assert {data["id"] for data in written} == set(range(1, PROSPECTS + 1))
     assert all(data["attributes"] for data in written)
@@ -108,7 +108,7 @@ def test_a_replay_asks_what_outreach_describes(traffic: Traffic) -> None:
 
 def test_validate_asks_what_outreach_describes(traffic: Traffic) -> None:
     assert faults_in(traffic.validate, breaches_of_request) == {}
-    assert names(traffic.validate) == {"types", "write", "read", "assertion"}
+    assert names(traffic.validate) == {"types", "write prospect", "read prospects", "assertion"}
 
 
 def test_the_sandbox_answers_both_as_outreach_describes_it(traffic: Traffic) -> None:
@@ -138,31 +138,52 @@ def without(headers: Mapping[str, str], name: str) -> dict[str, str]:
 
 
 BROKEN: dict[str, tuple[str, Callable[[Passed], Passed]]] = {
-    "an id that is a string": ("write", lambda it: rewritten(it, rb'"id":(\d+)', rb'"id":"\1"')),
-    "an id of another prospect": ("write", lambda it: rewritten(it, b'"id":', b'"id":9')),
-    "a resource of another kind": ("write", lambda it: rewritten(it, b'"prospect"', b'"account"')),
-    "an attribute that does not exist": ("write", lambda it: rewritten(it, b"custom4", b"custom0")),
+    "an id that is a string": (
+        "write prospect",
+        lambda it: rewritten(it, rb'"id":(\d+)', rb'"id":"\1"'),
+    ),
+    "an id of another prospect": ("write prospect", lambda it: rewritten(it, b'"id":', b'"id":9')),
+    "a resource of another kind": (
+        "write prospect",
+        lambda it: rewritten(it, b'"prospect"', b'"account"'),
+    ),
+    "an attribute that does not exist": (
+        "write prospect",
+        lambda it: rewritten(it, b"custom4", b"custom0"),
+    ),
     "an attribute that cannot be written": (
-        "write",
+        "write prospect",
         lambda it: rewritten(it, b'"custom4"', b'"updatedAt"'),
     ),
-    "a text that is a number": ("write", lambda it: rewritten(it, b'"realized"', b"1")),
+    "a text that is a number": ("write prospect", lambda it: rewritten(it, b'"realized"', b"1")),
     "JSON of the usual media type": (
-        "write",
+        "write prospect",
         lambda it: it._replace(headers={**it.headers, "Content-Type": "application/json"}),
     ),
-    "no token": ("write", lambda it: it._replace(headers=without(it.headers, "authorization"))),
-    "a parameter that does not exist": ("read", lambda it: it._replace(target=f"{it.target}&a=b")),
-    "a read of everybody": ("read", lambda it: it._replace(target="/api/v2/prospects?count=false")),
+    "no token": (
+        "write prospect",
+        lambda it: it._replace(headers=without(it.headers, "authorization")),
+    ),
+    "a parameter that does not exist": (
+        "read prospects",
+        lambda it: it._replace(target=f"{it.target}&a=b"),
+    ),
+    "a read of everybody": (
+        "read prospects",
+        lambda it: it._replace(target="/api/v2/prospects?count=false"),
+    ),
     "a page that is too long": (
-        "read",
+        "read prospects",
         lambda it: it._replace(target=it.target.replace("=1000", "=1001")),
     ),
     "a token request without its secret": (
         "token",
         lambda it: rewritten(it, b"client_secret", b"secret"),
     ),
-    "a path that does not exist": ("write", lambda it: it._replace(target="/api/v3/prospects/1")),
+    "a path that does not exist": (
+        "write prospect",
+        lambda it: it._replace(target="/api/v3/prospects/1"),
+    ),
 }
 
 
@@ -174,16 +195,22 @@ def test_a_request_that_outreach_would_not_take_is_found_out(traffic: Traffic, b
 
 
 MISTOLD: dict[str, tuple[str, Callable[[Passed], Passed]]] = {
-    "an id that is a string": ("write", lambda it: rewritten(it, rb'"id":(\d+)', rb'"id":"\1"')),
-    "an attribute that does not exist": ("read", lambda it: rewritten(it, b"custom4", b"custom0")),
-    "a value of another kind": ("write", lambda it: rewritten(it, b'"realized"', b"true")),
+    "an id that is a string": (
+        "write prospect",
+        lambda it: rewritten(it, rb'"id":(\d+)', rb'"id":"\1"'),
+    ),
+    "an attribute that does not exist": (
+        "read prospects",
+        lambda it: rewritten(it, b"custom4", b"custom0"),
+    ),
+    "a value of another kind": ("write prospect", lambda it: rewritten(it, b'"realized"', b"true")),
     "no word on what is left": (
-        "write",
+        "write prospect",
         lambda it: it._replace(answer_headers=without(it.answer_headers, "x-ratelimit-remaining")),
     ),
     "a token of no known age": ("token", lambda it: rewritten(it, b"expires_in", b"expires")),
-    "a status that is not described": ("write", lambda it: it._replace(status=418)),
-    "a refusal in the words of success": ("write", lambda it: it._replace(status=422)),
+    "a status that is not described": ("write prospect", lambda it: it._replace(status=418)),
+    "a refusal in the words of success": ("write prospect", lambda it: it._replace(status=422)),
 }
 
 

@@ -9,31 +9,54 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from tests.support.contract.prospect import ATTRIBUTES, INSTANT, PATCH, PROSPECT, Schema, exactly
+from tests.support.contract import account, prospect
+from tests.support.contract.batch import BATCH, modify
+from tests.support.contract.prospect import INSTANT, Schema, exactly
 
 JSON_API = "application/vnd.api+json"
 MOST_ON_A_PAGE = 1_000
 
-_NAMES = "|".join(ATTRIBUTES)
-_LIST = exactly(
-    {
-        "data": {"type": "array", "items": PROSPECT, "maxItems": MOST_ON_A_PAGE},
-        "meta": {"type": "object"},
-        "links": {"type": "object"},
-    },
-    "data",
-)
 
-# making-requests; that 1,000 is the most on a page, too.
-_LIST_QUERY = exactly(
-    {
-        "filter[id]": {"pattern": rf"^\d+(,\d+){{0,{MOST_ON_A_PAGE - 1}}}$"},
-        "fields[prospect]": {"pattern": f"^({_NAMES})(,({_NAMES}))*$"},
-        "page[size]": {"pattern": r"^([1-9]\d{0,2}|1000)$"},
-        "count": {"enum": ["true", "false"]},
-    },
-    "filter[id]",
-)
+def _list(item: Schema) -> Schema:
+    return exactly(
+        {
+            "data": {"type": "array", "items": item, "maxItems": MOST_ON_A_PAGE},
+            "meta": {"type": "object"},
+            "links": {"type": "object"},
+        },
+        "data",
+    )
+
+
+def _list_query(kind: str, names: tuple[str, ...], filters: tuple[str, ...]) -> Schema:
+    """making-requests: filters, sparse fields and pages; 1,000 is the most on one.
+
+    Filters are those that `openapi` marks as such. Records are asked for by some filter, or a page
+    after the other: a list without either is a mistake.
+    """
+    name = "|".join(names)
+    asked = {f"filter[{each}]": {"minLength": 1} for each in filters}
+    listed = {f"filter[{each}][]": {"minLength": 1} for each in filters}
+    return {
+        **exactly(
+            {
+                **asked,
+                **listed,
+                "filter[id]": {"pattern": rf"^\d+(,\d+){{0,{MOST_ON_A_PAGE - 1}}}$"},
+                "filter[updatedAt]": {"pattern": rf"{INSTANT[:-1]}\.\.(inf|{INSTANT[1:-1]})$"},
+                "newFilterSyntax": {"const": "true"},
+                f"fields[{kind}]": {"pattern": f"^({name})(,({name}))*$"},
+                "page[size]": {"pattern": r"^([1-9]\d{0,2}|1000)$"},
+                "page[after]": {"minLength": 1},
+                "count": {"enum": ["true", "false"]},
+            }
+        ),
+        "anyOf": [
+            *({"required": [each]} for each in ("filter[id]", *asked)),
+            *({"required": [each, "newFilterSyntax"]} for each in listed),
+            {"required": ["page[size]", f"fields[{kind}]"]},
+        ],
+    }
 
 
 def _holding(name: str, inner: Schema) -> Schema:
@@ -204,20 +227,87 @@ def _asking(body: Schema, query: Schema | None = None, **headers: str) -> Schema
 _BEARER = {"authorization": r"^Bearer \S+$", "content_type": _IS_JSON_API}
 _NOTHING: Schema = {"type": "null"}
 
+
+def _of(
+    kind: str, record: Schema, writable: Mapping[str, Schema], links: Schema, query: Schema
+) -> tuple[Operation, ...]:
+    """What is asked about one kind of record: writes, creations, lists, bulk actions."""
+    plural = f"/api/v2/{kind}s"
+    data = {
+        "type": {"const": kind},
+        "attributes": exactly(writable),
+        "relationships": links,
+    }
+    answered = _message(exactly({"data": record}, "data"), **_RATED)
+    patch = exactly({"data": exactly({**data, "id": {"type": "integer"}}, "type", "id")}, "data")
+    post = exactly({"data": exactly(data, "type", "attributes")}, "data")
+    return (
+        Operation(
+            f"write {kind}",
+            "PATCH",
+            re.compile(rf"{plural}/(\d+)"),
+            _asking(patch, **_BEARER),
+            {200: answered, **_REFUSED},
+        ),
+        Operation(
+            f"create {kind}",
+            "POST",
+            re.compile(plural),
+            _asking(post, **_BEARER),
+            {201: answered, **_REFUSED},
+        ),
+        Operation(
+            f"read {kind}s",
+            "GET",
+            re.compile(plural),
+            _asking(_NOTHING, query, **_BEARER),
+            {200: _message(_list(record), **_RATED), **_REFUSED},
+        ),
+        Operation(
+            f"modify {kind}s",
+            "POST",
+            re.compile(rf"/api/v2/batches/actions/{kind}sBulkModify"),
+            _asking(modify(writable), **_BEARER),
+            {200: _BATCH, **_REFUSED},
+        ),
+    )
+
+
+_BATCH = _message(exactly({"data": BATCH}, "data"), **_RATED)
+_OF_PROSPECTS = _list_query("prospect", (*prospect.ATTRIBUTES, "account"), ("emails",))
+_OF_ACCOUNTS = _list_query("account", account.ATTRIBUTES, ("domain", "name"))
+
 OPERATIONS = (
+    *_of("prospect", prospect.PROSPECT, prospect.WRITABLE, prospect.LINKS, _OF_PROSPECTS),
+    *_of("account", account.ACCOUNT, account.WRITABLE, exactly({}), _OF_ACCOUNTS),
     Operation(
-        "write",
-        "PATCH",
-        re.compile(r"/api/v2/prospects/(\d+)"),
-        _asking(PATCH, **_BEARER),
-        {200: _message(exactly({"data": PROSPECT}, "data"), **_RATED), **_REFUSED},
+        "confirm",
+        "POST",
+        re.compile(r"/api/v2/batches/\d+/actions/confirm"),
+        _asking(
+            exactly({}),
+            exactly({"actionParams[confirmedCount]": {"pattern": r"^\d+$"}}),
+            **_BEARER,
+        ),
+        {200: _BATCH, **_REFUSED},
     ),
     Operation(
-        "read",
+        "read batches",
         "GET",
-        re.compile(r"/api/v2/prospects"),
-        _asking(_NOTHING, _LIST_QUERY, **_BEARER),
-        {200: _message(_LIST, **_RATED), **_REFUSED},
+        re.compile(r"/api/v2/batches"),
+        _asking(
+            _NOTHING,
+            exactly(
+                {
+                    "filter[id]": {"pattern": r"^\d+(,\d+)*$"},
+                    "page[size]": {"pattern": r"^([1-9]\d{0,2}|1000)$"},
+                    "count": {"enum": ["true", "false"]},
+                },
+                "filter[id]",
+            ),
+            **_BEARER,
+        ),
+        {200: _message(_list(BATCH), **_RATED), **_REFUSED},
     ),
     Operation(
         "types",

@@ -24,11 +24,13 @@ def exactly(properties: Mapping[str, Schema], *required: str) -> Schema:
     }
 
 
-def _text(most: int | None = None) -> Schema:
-    return _kind("string") if most is None else _kind("string", maxLength=most)
+def text(most: int | None = None) -> Schema:
+    """Text of so many characters, or null."""
+    return kind("string") if most is None else kind("string", maxLength=most)
 
 
-def _kind(name: str, **more: object) -> Schema:
+def kind(name: str, **more: object) -> Schema:
+    """A value of JSON Schema's type, or null."""
     return {"type": [name, "null"], **more}
 
 
@@ -37,31 +39,31 @@ _WRITABLE: Mapping[str, Schema] = {
     angelListUrl callsOptStatus campaignName degree emailsOptStatus eventName externalId
     externalOwner externalSource facebookUrl firstName gender githubUsername googlePlusUrl
     lastName linkedInId middleName nickname occupation preferredContact quoraUrl region
-    school sharingTeamId source stackOverflowId timeZone title twitterUsername""": _text(255),
-    "githubUrl linkedInUrl stackOverflowUrl twitterUrl": _text(1_000),
-    " ".join(f"custom{number}" for number in range(1, 151)): _text(32_000),
+    school sharingTeamId source stackOverflowId timeZone title twitterUsername""": text(255),
+    "githubUrl linkedInUrl stackOverflowUrl twitterUrl": text(1_000),
+    " ".join(f"custom{number}" for number in range(1, 151)): text(32_000),
     """personalNote1 personalNote2 specialties
-    websiteUrl1 websiteUrl2 websiteUrl3""": _text(65_535),
-    "company": _text(),
-    "callOptedOut emailOptedOut optedOut": _kind("boolean"),
-    "linkedInConnections": _kind("integer"),
-    "score": _kind("number"),
-    "dateOfBirth graduationDate jobStartDate": _kind("string", pattern=_DATE),
-    "addedAt availableAt trashedAt": _kind("string", pattern=INSTANT),
-    "emails homePhones mobilePhones otherPhones tags voipPhones workPhones": _kind(
+    websiteUrl1 websiteUrl2 websiteUrl3""": text(65_535),
+    "company": text(),
+    "callOptedOut emailOptedOut optedOut": kind("boolean"),
+    "linkedInConnections": kind("integer"),
+    "score": kind("number"),
+    "dateOfBirth graduationDate jobStartDate": kind("string", pattern=_DATE),
+    "addedAt availableAt trashedAt": kind("string", pattern=INSTANT),
+    "emails homePhones mobilePhones otherPhones tags voipPhones workPhones": kind(
         "array", items={"type": "string"}
     ),
 }
 """Names, in one string, to their schema; so below."""
 
 _READ_ONLY: Mapping[str, Schema] = {
-    "linkedInSlug timeZoneInferred": _text(255),
-    "name timeZoneIana": _text(),
-    "clickCount openCount replyCount": _kind("integer"),
-    "engagedScore": _kind("number"),
+    "linkedInSlug timeZoneInferred": text(255),
+    "name timeZoneIana": text(),
+    "clickCount openCount replyCount": kind("integer"),
+    "engagedScore": kind("number"),
     """callsOptedAt createdAt emailsOptedAt engagedAt
-    optedOutAt touchedAt updatedAt""": _kind("string", pattern=INSTANT),
-    "contactHistogram": _kind("array"),
+    optedOutAt touchedAt updatedAt""": kind("string", pattern=INSTANT),
+    "contactHistogram": kind("array"),
 }
 
 _RELATIONSHIPS = """account activeSequenceStates assignedTeams assignedUsers batches calls creator
@@ -69,7 +71,8 @@ _RELATIONSHIPS = """account activeSequenceStates assignedTeams assignedUsers bat
     owner persona phoneNumbers sequenceStates stage tasks trashedByAccount updater"""
 
 
-def _by_name(*tables: Mapping[str, Schema]) -> dict[str, Schema]:
+def by_name(*tables: Mapping[str, Schema]) -> dict[str, Schema]:
+    """Each name of some tables with its schema."""
     return {
         name: schema
         for table in tables
@@ -78,31 +81,23 @@ def _by_name(*tables: Mapping[str, Schema]) -> dict[str, Schema]:
     }
 
 
-ATTRIBUTES = tuple(_by_name(_WRITABLE, _READ_ONLY))
+WRITABLE = by_name(_WRITABLE)
+ATTRIBUTES = tuple(by_name(_WRITABLE, _READ_ONLY))
 """The names of all."""
 
-PATCH = exactly(
-    {
-        "data": exactly(
-            {
-                "type": {"const": "prospect"},
-                "id": {"type": "integer"},
-                "attributes": exactly(_by_name(_WRITABLE)),
-                "relationships": {"type": "object"},
-            },
-            "type",
-            "id",
-        )
-    },
-    "data",
-)
+# "prospectRelationships" there; the others are written by nobody here.
+_TO_ACCOUNT = exactly({"type": {"const": "account"}, "id": {"type": "integer"}}, "type", "id")
+LINKS = exactly({"account": exactly({"data": {"anyOf": [{"type": "null"}, _TO_ACCOUNT]}}, "data")})
+"""What may be written of a prospect's relationships."""
 
 PROSPECT = exactly(
     {
         "type": {"const": "prospect"},
         "id": {"type": "integer", "minimum": 1},
-        "attributes": exactly(_by_name(_WRITABLE, _READ_ONLY)),
-        "relationships": exactly(_by_name({_RELATIONSHIPS: {"type": "object"}})),
+        "attributes": exactly(by_name(_WRITABLE, _READ_ONLY)),
+        "relationships": exactly(
+            {**by_name({_RELATIONSHIPS: {"type": "object"}}), **LINKS["properties"]}
+        ),
         "links": {"type": "object"},
     },
     "type",

@@ -124,6 +124,10 @@ def test_changes_of_a_prospect_become_one_patch() -> None:
             "'titel' is no prospect field that can be written; did you mean 'title'",
         ),
         (
+            lambda: WriteToOutreach(users=[OPS], attributes=[Attribute("site", "account_domain")]),
+            "account_domain needs a ledger",
+        ),
+        (
             lambda: WriteToOutreach(users=[OPS], audiences=AUDIENCES, hold_seconds=-1),
             "hold_seconds is -1",
         ),

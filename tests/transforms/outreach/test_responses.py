@@ -100,6 +100,9 @@ def test_trouble_that_says_when_to_come_back_is_believed() -> None:
         (["/data/attributes/tags/0"], ("tags",)),
         (["/data/attributes/a~1b~0c"], ("a/b~c",)),
         (["/data/relationships/owner", None, "/data/attributes/custom4"], ("custom4",)),
+        (["/data/relationships/account"], ("account_domain",)),
+        (["/data/relationships/account/data/id"], ("account_domain",)),
+        (["/data/relationships/accounts"], ()),
         (["/data/attributes/", "/data/id", "", None], ()),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
@@ -73,6 +75,30 @@ def test_neither_what_is_said_nor_the_page_holds_a_code_a_secret_or_a_token(
     tokens = stored(tmp_path)
     for secret in (code, SECRET, tokens["access_token"], tokens["refresh_token"]):
         assert secret not in said + page.body.decode() + str(page.headers)
+
+
+@pytest.mark.parametrize(
+    ("more", "scopes"),
+    [
+        ({}, "prospects.read prospects.write users.read accounts.read"),
+        (
+            {"mode": "upsert", "identity": {"match": "email"}},
+            "prospects.read prospects.write users.read accounts.read accounts.write",
+        ),
+    ],
+)
+def test_tying_prospects_to_accounts_asks_for_their_scopes(
+    tmp_path: Path, sandbox: Sandbox, more: dict[str, Any], scopes: str
+) -> None:
+    tied = [{"source": "site", "target": "account_domain"}]
+    path = write_destination(tmp_path, sandbox.url)
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "attributes": tied, **more}))
+    with connecting(tmp_path, "--no_browser") as program:
+        address = program.address()
+        go(decide(address))
+        program.end()
+    assert dict(parse_qsl(urlsplit(address).query))["scope"] == scopes
 
 
 def test_what_is_asked_for_can_be_chosen_and_what_was_not_granted_is_said(

@@ -14,7 +14,7 @@ import pytest
 from pipeline.destination.file import load_destination
 from pipeline.destination.stage_config import Place
 from pipeline.engine.config import engine_config
-from pipeline.engine.org.identities import LOOK_SECONDS
+from pipeline.engine.org.key_lookup import LOOK_SECONDS
 from pipeline.engine.scheduler import Scheduler
 from pipeline.ledger.directory import unresolved
 from pipeline.ledger.inbox import LIVE, Message, receive
