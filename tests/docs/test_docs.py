@@ -32,9 +32,6 @@ from transforms.stages.receipts import dead_letter_line, dead_letters, receipts
 from transforms.stages.refuse_unresolved import IDENTITY_AMBIGUOUS, PROSPECT_UNKNOWN
 from transforms.times import format_time, parse_time
 
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
-    (ROOT / "docs").rglob("*.md")
-)
 FORMATS = ROOT / "docs" / "formats.md"
 DESIGN = ROOT / "docs" / "design.md"
 SOURCES = ("person.name.firstName", "jobTitle")
@@ -280,23 +277,3 @@ def test_the_figures_of_the_demo_are_what_the_examples_come_to(tmp_path: Path) -
     assert {name: int(count.replace(",", "")) for count, name in shown.items()} == {
         name: count for name, count in said.items() if count and name in shown.values()
     }
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_link_leads_to_a_file_and_a_heading_that_exist(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
-        if re.match(r"\w+:", target):
-            continue
-        name, _, anchor = target.partition("#")
-        file = (page.parent / name).resolve() if name else page
-        assert file.exists(), target
-        if anchor:
-            headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
-            assert anchor in {re.sub(r"[^\w -]", "", h).replace(" ", "-").lower() for h in headings}
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_file_of_ours_that_is_named_exists(page: Path) -> None:
-    ours = r"`((?:transforms|pipeline|tests|docs|examples|benchmarks)/[\w./-]*)`"
-    for name in re.findall(ours, page.read_text("utf-8")):
-        assert (ROOT / name).exists(), name

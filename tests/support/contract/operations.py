@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
 
-from tests.support.contract import account, prospect
+from tests.support.contract import account, oauth, prospect
 from tests.support.contract.batch import BATCH, modify
 from tests.support.contract.prospect import INSTANT, Schema, exactly
+from tests.support.contract.shapes import (
+    GATEWAY,
+    IS_JSON_API,
+    NOTHING,
+    Operation,
+    asking,
+    holding,
+    message,
+)
 
-JSON_API = "application/vnd.api+json"
 MOST_ON_A_PAGE = 1_000
 
 
@@ -59,11 +66,6 @@ def _list_query(kind: str, names: tuple[str, ...], filters: tuple[str, ...]) -> 
     }
 
 
-def _holding(name: str, inner: Schema) -> Schema:
-    """An object that has this property, whatever else."""
-    return {"type": "object", "properties": {name: inner}, "required": [name]}
-
-
 # openapi, in its introduction.
 _FIELD_TYPES = """boolean currency date date_time inclusion multi_inclusion numerical percentage
     phone_number string url"""
@@ -82,12 +84,12 @@ _SETUPS = {
     "propertyNames": {"pattern": r"^custom\d+$"},
     "additionalProperties": _FIELD_SETUP,
 }
-_TYPES = _holding(
+_TYPES = holding(
     "data",
     {
         "type": "array",
         "items": exactly(
-            {"type": {"type": "string"}, "meta": _holding("validations", _SETUPS)}, "type", "meta"
+            {"type": {"type": "string"}, "meta": holding("validations", _SETUPS)}, "type", "meta"
         ),
     },
 )
@@ -115,117 +117,33 @@ def _errors(*ids: str, detail: str = "detail") -> Schema:
     )
 
 
-def _headers(**patterns: str) -> Schema:
-    named = {name.replace("_", "-"): {"pattern": pattern} for name, pattern in patterns.items()}
-    return {"type": "object", "properties": named, "required": list(named)}
-
-
-def _message(body: Schema, **headers: str) -> Schema:
-    return {"properties": {"body": body, "headers": _headers(**headers)}}
-
-
-_IS_JSON_API = f"^{re.escape(JSON_API)}$"
-_IS_JSON = r"^application/json\b"
 # getting-started; two values of Remaining: seen.
 _RATED = {
-    "content_type": _IS_JSON_API,
+    "content_type": IS_JSON_API,
     "x_ratelimit_limit": r"^\d+$",
     "x_ratelimit_remaining": r"^\d+(, \d+)?$",
     "x_ratelimit_reset": r"^\d{10}$",
 }
-_ANYTHING = _message({})
-# seen: the gateway in front of the API has errors of its own shape.
-_GATEWAY = _message(
-    exactly({"error": {"type": "string"}, "description": {"type": "string"}}, "error"),
-    content_type=_IS_JSON,
-)
+_ANYTHING = message({})
 _REFUSED = {
-    400: _message(_errors(), **_RATED),
-    401: _GATEWAY,
-    403: _message(_errors("unauthorizedOauthScope", "unauthorizedRequest"), **_RATED),
-    404: _message(_errors("resourceNotFound"), **_RATED),
-    415: _message(_errors("unsupportedMediaType", detail="details"), **_RATED),
-    422: _message(
+    400: message(_errors(), **_RATED),
+    401: GATEWAY,
+    403: message(_errors("unauthorizedOauthScope", "unauthorizedRequest"), **_RATED),
+    404: message(_errors("resourceNotFound"), **_RATED),
+    415: message(_errors("unsupportedMediaType", detail="details"), **_RATED),
+    422: message(
         _errors("validationError", "validationDuplicateValueError", "validationDataTooLongError"),
         **_RATED,
     ),
     # getting-started: Retry-After is another name of X-RateLimit-Reset here, an instant on a 503.
-    429: _message(_errors("rateLimitExceeded"), **_RATED, retry_after=r"^\d{10}$"),
-    503: _message(_errors("scheduledServerMaintenance"), **_RATED, retry_after=INSTANT),
+    429: message(_errors("rateLimitExceeded"), **_RATED, retry_after=r"^\d{10}$"),
+    503: message(_errors("scheduledServerMaintenance"), **_RATED, retry_after=INSTANT),
     # Nothing is documented of the bodies of these.
     500: _ANYTHING,
     502: _ANYTHING,
 }
 
-# RFC 6749, 5.2, which the token endpoint follows.
-_GRANT_REFUSED = _message(
-    exactly({"error": {"type": "string"}, "error_description": {"type": "string"}}, "error"),
-    content_type=_IS_JSON,
-)
-_SECRET = {"type": "string", "minLength": 1}
-_FORM = {"client_id": _SECRET, "client_secret": _SECRET}
-_TOKEN_FORM = {
-    "oneOf": [
-        exactly(
-            {**_FORM, "grant_type": {"const": "refresh_token"}, "refresh_token": _SECRET,
-             "redirect_uri": _SECRET},
-            *_FORM, "grant_type", "refresh_token",
-        ),
-        exactly(
-            {**_FORM, "grant_type": {"const": "authorization_code"}, "code": _SECRET,
-             "redirect_uri": _SECRET, "code_verifier": _SECRET},
-            *_FORM, "grant_type", "code", "redirect_uri",
-        ),
-    ]
-}  # fmt: skip
-_TOKENS = {
-    "type": "object",
-    "properties": {
-        "access_token": _SECRET,
-        "token_type": {"pattern": "^[Bb]earer$"},
-        "expires_in": {"type": "integer", "minimum": 1},
-        "refresh_token": _SECRET,
-        "scope": {"type": "string"},
-        "created_at": {"type": "integer"},
-    },
-    "required": ["access_token", "token_type", "expires_in", "refresh_token", "created_at"],
-}
-_ASSERTION = exactly(
-    {
-        "header": {"properties": {"alg": {"const": "RS256"}}, "required": ["alg"]},
-        "claims": exactly(
-            {
-                "iat": {"type": "integer"},
-                "exp": {"type": "integer"},
-                "iss": {"type": "string", "minLength": 1},
-            },
-            "iat",
-            "exp",
-            "iss",
-        ),
-    },
-    "header",
-    "claims",
-)
-
-
-class Operation(NamedTuple):
-    """One thing that is asked of Outreach, with what may be said on both sides."""
-
-    name: str
-    method: str
-    path: re.Pattern[str]
-    request: Schema
-    answers: Mapping[int, Schema]
-
-
-def _asking(body: Schema, query: Schema | None = None, **headers: str) -> Schema:
-    asked = _message(body, **headers)
-    return {"properties": {**asked["properties"], "query": query or exactly({})}}
-
-
-_BEARER = {"authorization": r"^Bearer \S+$", "content_type": _IS_JSON_API}
-_NOTHING: Schema = {"type": "null"}
+_BEARER = {"authorization": r"^Bearer \S+$", "content_type": IS_JSON_API}
 
 
 def _of(
@@ -238,7 +156,7 @@ def _of(
         "attributes": exactly(writable),
         "relationships": links,
     }
-    answered = _message(exactly({"data": record}, "data"), **_RATED)
+    answered = message(exactly({"data": record}, "data"), **_RATED)
     patch = exactly({"data": exactly({**data, "id": {"type": "integer"}}, "type", "id")}, "data")
     post = exactly({"data": exactly(data, "type", "attributes")}, "data")
     return (
@@ -246,34 +164,34 @@ def _of(
             f"write {kind}",
             "PATCH",
             re.compile(rf"{plural}/(\d+)"),
-            _asking(patch, **_BEARER),
+            asking(patch, **_BEARER),
             {200: answered, **_REFUSED},
         ),
         Operation(
             f"create {kind}",
             "POST",
             re.compile(plural),
-            _asking(post, **_BEARER),
+            asking(post, **_BEARER),
             {201: answered, **_REFUSED},
         ),
         Operation(
             f"read {kind}s",
             "GET",
             re.compile(plural),
-            _asking(_NOTHING, query, **_BEARER),
-            {200: _message(_list(record), **_RATED), **_REFUSED},
+            asking(NOTHING, query, **_BEARER),
+            {200: message(_list(record), **_RATED), **_REFUSED},
         ),
         Operation(
             f"modify {kind}s",
             "POST",
             re.compile(rf"/api/v2/batches/actions/{kind}sBulkModify"),
-            _asking(modify(writable), **_BEARER),
+            asking(modify(writable), **_BEARER),
             {200: _BATCH, **_REFUSED},
         ),
     )
 
 
-_BATCH = _message(exactly({"data": BATCH}, "data"), **_RATED)
+_BATCH = message(exactly({"data": BATCH}, "data"), **_RATED)
 _OF_PROSPECTS = _list_query("prospect", (*prospect.ATTRIBUTES, "account"), ("emails",))
 _OF_ACCOUNTS = _list_query("account", account.ATTRIBUTES, ("domain", "name"))
 
@@ -284,7 +202,7 @@ OPERATIONS = (
         "confirm",
         "POST",
         re.compile(r"/api/v2/batches/\d+/actions/confirm"),
-        _asking(
+        asking(
             exactly({}),
             exactly({"actionParams[confirmedCount]": {"pattern": r"^\d+$"}}),
             **_BEARER,
@@ -295,8 +213,8 @@ OPERATIONS = (
         "read batches",
         "GET",
         re.compile(r"/api/v2/batches"),
-        _asking(
-            _NOTHING,
+        asking(
+            NOTHING,
             exactly(
                 {
                     "filter[id]": {"pattern": r"^\d+(,\d+)*$"},
@@ -307,38 +225,14 @@ OPERATIONS = (
             ),
             **_BEARER,
         ),
-        {200: _message(_list(BATCH), **_RATED), **_REFUSED},
+        {200: message(_list(BATCH), **_RATED), **_REFUSED},
     ),
     Operation(
         "types",
         "GET",
         re.compile(r"/api/v2/types"),
-        _asking(_NOTHING, **_BEARER),
-        {200: _message(_TYPES, **_RATED), **_REFUSED},
+        asking(NOTHING, **_BEARER),
+        {200: message(_TYPES, **_RATED), **_REFUSED},
     ),
-    Operation(
-        "token",
-        "POST",
-        re.compile(r"/oauth/token"),
-        _asking(_TOKEN_FORM, content_type="^application/x-www-form-urlencoded$"),
-        {
-            200: _message(_TOKENS, content_type=_IS_JSON),
-            400: _GRANT_REFUSED,
-            401: _GRANT_REFUSED,
-            429: _message({"const": "Retry later\n"}, content_type="^text/plain"),
-        },
-    ),
-    Operation(
-        "assertion",
-        "POST",
-        re.compile(r"/api/app/installs/[^/]+/actions/accessToken"),
-        {"properties": {**_asking(_NOTHING)["properties"], "assertion": _ASSERTION}},
-        {
-            200: _message(
-                _holding("data", _holding("meta", _holding("accessToken", _SECRET))),
-                content_type=_IS_JSON_API,
-            ),
-            401: _GATEWAY,
-        },
-    ),
+    *oauth.OPERATIONS,
 )

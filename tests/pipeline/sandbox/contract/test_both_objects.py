@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.pipeline.sandbox.test_contract_in_process import faults_in, names, rewritten
+from tests.pipeline.sandbox.contract.test_both_sides import faults_in, names, rewritten
 from tests.support.contract import breaches_of_answer, breaches_of_request, operation_of
 from tests.support.processes.program import replay, write_destination, write_lines
 from tests.support.servers.wire import Passed, recorded
