@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from benchmarks.scale.policies import AT_ONCE, EACH, LANES, OURS, SMOOTHED
+from benchmarks.scale.policies import AT_ONCE, EACH, LANES, OURS, SMOOTHED, TURNS
 from benchmarks.scale.traffic import Arrival, both, burst, stream
 from benchmarks.scale.virtual import Outreach, Run
 from transforms.budget.terms import BudgetTerms
@@ -20,7 +20,7 @@ SHARDS = (100, 1_000, 10_000, 100_000)
 """Prospects of one user that are simulated one by one."""
 WORKERS = 2
 POLICIES = (OURS, EACH, SMOOTHED)
-STREAMING = (AT_ONCE, LANES)
+STREAMING = (AT_ONCE, TURNS, LANES)
 """What is simulated besides, of the most prospects alone."""
 TERMS = BudgetTerms()
 OUTREACH = Outreach()

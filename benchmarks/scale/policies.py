@@ -192,6 +192,7 @@ class Policy:
 
 OURS = Policy("ours", SendQueue, Paced)
 AT_ONCE = Policy("ours, at once", SendQueue, AtOnce)
+TURNS = Policy("ours, streaming", SendQueue, InTurns)
 LANES = Policy("ours, 16 lanes", SendQueue, InTurns, lanes=16)
 EACH = Policy("a PATCH a change", InOrder, AtOnce, hold_seconds=None)
 SMOOTHED = Policy("ours, smoothed", SendQueue, Smoothed)

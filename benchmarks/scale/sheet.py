@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.scale import cells
-from benchmarks.scale.cells import POLICIES, SHARDS, TERMS, Cell, Figures
+from benchmarks.scale.cells import POLICIES, SHARDS, STREAMING, TERMS, Cell, Figures
 from benchmarks.scale.closed import burst_seconds
-from benchmarks.scale.policies import AT_ONCE, LANES, OURS, Policy
+from benchmarks.scale.policies import AT_ONCE, LANES, OURS, TURNS, Policy
 from benchmarks.scale.state import KeyBytes
 from benchmarks.scale.traffic import AUDIENCES, BURST_SECONDS, REPEATED
 from transforms.stages.patch_stateful import TURN_REQUESTS
@@ -27,8 +27,9 @@ else who spends; prospects are not read before they are written. Seed {seed}.
 
 - **ours**: a prospect's changes are held {hold:g} s, merge while they wait, and go out as soon as
   the window allows ({allowance:,} requests in any hour); evenly, while more keeps coming than a
-  window takes. So does the job over a ledger, and on a streaming runner, where requests that are
-  sent evenly gather for 40 s; **16 lanes** is that with the user's queue and budget split.
+  window takes. So does the job over a ledger.
+- **ours, streaming**: as ours, in turns whose requests gather for 40 s where they are sent evenly.
+  So does the job on a streaming runner; **16 lanes** is that with the queue and budget split.
 - **ours, at once**: as soon as the window allows, whatever comes.
 - **a PATCH a change**: each change by itself, in order, nothing held, merged or remembered; the
   same budget.
@@ -102,7 +103,7 @@ def written(
       turn: what a turn takes, in a sentence.
     """
     names = {"burst": "sync", "stream": "stream", "both": "both"}
-    policies = [policy.name for policy in (OURS, AT_ONCE, LANES, *POLICIES[1:])]
+    policies = [policy.name for policy in (OURS, TURNS, LANES, AT_ONCE, *POLICIES[1:])]
 
     def place(cell: Cell) -> tuple[int, int, int]:
         return list(names).index(cell.traffic), -cell.prospects, policies.index(cell.policy)
@@ -116,7 +117,7 @@ def written(
             *map(lasting, (found.drain_seconds, found.p50, found.p99)),
         )
         for cell, found in sorted(figures.items(), key=lambda each: place(each[0]))
-        if cell.traffic != "burst" or cell.policy in (AT_ONCE.name, LANES.name)
+        if cell.traffic != "burst" or cell.policy in {each.name for each in STREAMING}
     ]
     state = [
         row(*(f"{n:,}" for n in (each.audiences, each.holding, each.remembered, each.waiting)))

@@ -13,7 +13,17 @@ import pytest
 
 from benchmarks.scale import cells, sheet, simulated
 from benchmarks.scale.closed import burst_seconds
-from benchmarks.scale.policies import AT_ONCE, EACH, LANES, OURS, SMOOTHED, AtOnce, InOrder, Policy
+from benchmarks.scale.policies import (
+    AT_ONCE,
+    EACH,
+    LANES,
+    OURS,
+    SMOOTHED,
+    TURNS,
+    AtOnce,
+    InOrder,
+    Policy,
+)
 from benchmarks.scale.state import budget_bytes, changes_of, key_bytes
 from benchmarks.scale.traffic import Arrival, both, burst, stream
 from benchmarks.scale.virtual import Outreach, Ran, Run
@@ -26,7 +36,7 @@ from transforms.outreach.send_queue import SendQueue
 FAST = Outreach(seconds=(0.25, 0.25))
 AMPLE = Outreach(limit=10**6, seconds=(0.25, 0.25))
 SMALL = BudgetTerms(100, 3600.0, 10)
-POLICIES = (OURS, AT_ONCE, LANES, EACH, SMOOTHED)
+POLICIES = (OURS, AT_ONCE, TURNS, LANES, EACH, SMOOTHED)
 
 
 def arriving(*told: tuple[float, int, str]) -> list[Arrival]:
