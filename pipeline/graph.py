@@ -11,7 +11,7 @@ from apache_beam.pvalue import PCollection
 
 from pipeline.io.settle import Settle
 from pipeline.io.sinks import WriteDeadLetters
-from transforms.elements import Change, DeadLetter, Exclusion, Outcome, Patch
+from transforms.elements import Change, DeadLetter, Exclusion, Outcome, Patch, Unresolved
 from transforms.mapping import Plan
 from transforms.matching import BY_ID, LookupSource
 from transforms.stages.coalesce import Coalesce
@@ -19,7 +19,7 @@ from transforms.stages.map import Map
 from transforms.stages.parse import Parse
 from transforms.stages.patch import PatchProspects, PatchResult, Rehearse
 from transforms.stages.refuse_unresolved import RefuseUnresolved
-from transforms.stages.resolve import Resolve, Unresolved
+from transforms.stages.resolve import Resolve
 
 
 @dataclass

@@ -63,6 +63,7 @@ LAYERS = (
         "transforms.matching",
         "transforms.outreach.fields",
         "transforms.plan",
+        "transforms.receipts",
         "transforms.relations",
         "transforms.text",
         "transforms.times",

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from transforms.outreach.delivery import Delivery
     from transforms.outreach.sender_pool import Access
     from transforms.plan import Attribute, Audience, OutreachUser, Plan
+    from transforms.receipts import dead_letter_line, receipt_line
     from transforms.stages.patch import Kept, PatchProspects, PatchResult
-    from transforms.stages.receipts import dead_letter_line, receipt_line
 
 _PLACES = {
     "connector.per_element": (
@@ -72,7 +72,7 @@ _PLACES = {
     "outreach.sender_pool": ("Access",),
     "stages.patch": ("Kept", "PatchProspects", "PatchResult"),
     "plan": ("Attribute", "Audience", "OutreachUser", "Plan"),
-    "stages.receipts": ("dead_letter_line", "receipt_line"),
+    "receipts": ("dead_letter_line", "receipt_line"),
     "connector.parse_audience_changes": ("ParseAudienceChanges", "ParseAudienceChangesResult"),
     "connector.write_to_outreach": ("WriteToOutreach", "WriteToOutreachResult"),
 }

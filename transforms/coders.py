@@ -34,6 +34,7 @@ from transforms.elements import (
     Outcome,
     Patch,
     Receipt,
+    Unresolved,
 )
 from transforms.fold import Known
 
@@ -100,6 +101,7 @@ for _element in (
     DeadLetter,
     Exclusion,
     Known,
+    Unresolved,
 ):
     register(_element)
 

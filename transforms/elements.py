@@ -109,6 +109,22 @@ class Change(NamedTuple):
     retry: bool = False
 
 
+class Unresolved(NamedTuple):
+    """Changes of one key of which no prospect is known, or several.
+
+    Attributes:
+      key: an address, an external id or another.
+      changes: mapped, with 0 for the OutreachId.
+      prospects: how many have the key; 0 or more than 1.
+      spelling: of the key in its record; empty where it is the key itself.
+    """
+
+    key: str
+    changes: Sequence[Change]
+    prospects: int
+    spelling: str = ""
+
+
 class Patch(NamedTuple):
     """What one request will carry to one prospect: at most one change a field.
 

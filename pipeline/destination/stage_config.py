@@ -17,7 +17,6 @@ from transforms.outreach.delivery import Delivery
 from transforms.outreach.sender_pool import Access
 from transforms.plan import Source
 from transforms.relations import ACCOUNT_DOMAIN
-from transforms.stages.coalesce import Coalesce
 
 DAY_SECONDS = 86_400.0
 
@@ -81,12 +80,6 @@ class Place:
     def of(cls, destination: Destination) -> Place:
         """The destination's own."""
         return cls(destination.outreach.base_url, accesses_of(destination))
-
-
-def coalesce_of(destination: Destination) -> Coalesce:
-    """How a prospect's changes are gathered, and for how long a delivered value is remembered."""
-    delivery = destination.delivery
-    return Coalesce(delivery.hold_seconds, remember_seconds_of(destination))
 
 
 def remember_seconds_of(destination: Destination) -> float:

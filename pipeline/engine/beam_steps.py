@@ -19,13 +19,12 @@ from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 from pipeline.graph import Activation
 from pipeline.summary import Counts
-from transforms.elements import Block, Change, DeadLetter, Exclusion, Outcome, Patch
+from transforms.elements import Block, Change, DeadLetter, Exclusion, Outcome, Patch, Unresolved
 from transforms.mapping import Plan
 from transforms.matching import LookupSource
 from transforms.stages.coalesce import Coalesce
 from transforms.stages.map import UNMAPPED
 from transforms.stages.patch import Outlet, PatchProspects, Rehearse
-from transforms.stages.resolve import Unresolved
 
 INTAKE = "intake"
 DELIVERY = "delivery"

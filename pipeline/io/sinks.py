@@ -18,7 +18,7 @@ from pipeline.io.pubsub_publisher import PublishLinesDoFn
 from pipeline.io.targets import is_local, is_topic
 from pipeline.runners import is_dataflow
 from transforms.elements import DEFERRED, DeadLetter
-from transforms.stages.receipts import dead_letter_line
+from transforms.receipts import dead_letter_line
 
 
 @dataclass

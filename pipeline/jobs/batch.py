@@ -15,10 +15,10 @@ from pipeline.console import progress
 from pipeline.destination.file import Destination
 from pipeline.destination.stage_config import (
     Place,
-    coalesce_of,
     delivery_of,
     plan_of,
     refuse_accounts,
+    remember_seconds_of,
 )
 from pipeline.graph import Activation
 from pipeline.io.directory_file import ReadDirectory, read_head
@@ -34,6 +34,7 @@ from transforms.clock import steady
 from transforms.errors import ConfigurationError
 from transforms.formats.csv_rows import Columns
 from transforms.matching import BY_ID
+from transforms.stages.coalesce import Coalesce
 from transforms.stages.patch import PatchProspects, Rehearse
 
 
@@ -100,7 +101,7 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
     plan = plan_of(destination)
     activation = Activation(
         plan=plan,
-        coalesce=coalesce_of(destination),
+        coalesce=Coalesce(destination.delivery.hold_seconds, remember_seconds_of(destination)),
         patch=Rehearse()
         if asked.dry_run
         else PatchProspects(

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import Place, coalesce_of, delivery_of, plan_of
+from pipeline.destination.stage_config import Place, delivery_of, plan_of, remember_seconds_of
 from pipeline.graph import Activation
 from pipeline.io.pubsub_source import DRAIN, ReadMessages
 from pipeline.io.streaming_pull import PULLS
@@ -32,6 +32,7 @@ from pipeline.summary import Counts, with_unmapped
 from transforms.clock import steady
 from transforms.errors import ActivationError, ConfigurationError
 from transforms.mapping import Mapping
+from transforms.stages.coalesce import Coalesce
 from transforms.stages.patch import PatchProspects
 
 CHECKPOINTING = "checkpointing_interval"
@@ -80,7 +81,7 @@ def activation_of(destination: Destination, asked: Streaming) -> Activation:
     place, plan = Place.of(destination), plan_of(destination)
     return Activation(
         plan=plan,
-        coalesce=coalesce_of(destination),
+        coalesce=Coalesce(destination.delivery.hold_seconds, remember_seconds_of(destination)),
         patch=PatchProspects(place.base_url, place.accesses, delivery_of(destination)),
         receipts=asked.receipts,
         dead_letters=asked.dead_letters,

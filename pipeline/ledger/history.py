@@ -18,7 +18,7 @@ from transforms.elements import (
     Patch,
     is_held,
 )
-from transforms.stages.receipts import dead_letter_line, dead_letters
+from transforms.receipts import dead_letter_line, dead_letters
 
 _LAST = 2**63 - 1
 

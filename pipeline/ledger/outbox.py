@@ -13,7 +13,7 @@ from typing import Literal
 from pipeline.ledger.store import object_of, transaction
 from transforms.elements import Change, Outcome
 from transforms.outreach.fields import PROSPECT
-from transforms.stages.receipts import receipts
+from transforms.receipts import receipts
 
 Kind = Literal["receipts", "dead_letters"]
 ROWS = 2_000

@@ -27,8 +27,8 @@ from transforms.fold import gather, settle
 from transforms.mapping import Mapping, OutreachUser, Plan
 from transforms.outreach.proof import NOT_KEPT
 from transforms.outreach.responses import Fate, classify
+from transforms.receipts import dead_letter_line, dead_letters, receipts
 from transforms.stages.parse import Parsed, parse
-from transforms.stages.receipts import dead_letter_line, dead_letters, receipts
 from transforms.stages.refuse_unresolved import IDENTITY_AMBIGUOUS, PROSPECT_UNKNOWN
 from transforms.times import format_time, parse_time
 

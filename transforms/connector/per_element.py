@@ -25,10 +25,11 @@ from transforms.elements import (
     Receipt,
 )
 from transforms.plan import Plan
+from transforms.receipts import receipts_of
 from transforms.stages.coalesce import Coalesce
 from transforms.stages.map import Map
 from transforms.stages.parse import Arrived
-from transforms.stages.receipts import ReceiptsDoFn, receipts_of
+from transforms.stages.receipts import ReceiptsDoFn
 from transforms.stages.windowing import globally
 
 

@@ -12,11 +12,10 @@ from apache_beam.pvalue import PCollection
 from apache_beam.typehints import with_input_types
 
 from transforms.clock import micros, steady
-from transforms.elements import REJECTED, Outcome
+from transforms.elements import REJECTED, Outcome, Unresolved
 from transforms.matching import kind_of, natural_keys
 from transforms.outreach.fields import OBJECTS, PROSPECT
 from transforms.plan import Plan
-from transforms.stages.resolve import Unresolved
 
 PROSPECT_UNKNOWN = "prospect_unknown"
 IDENTITY_AMBIGUOUS = "identity_ambiguous"

@@ -17,13 +17,12 @@ from apache_beam.metrics import Metrics
 from apache_beam.pvalue import AsDict, PCollection, TaggedOutput
 from apache_beam.typehints import with_input_types
 
-from transforms.coders import register
 from transforms.directory import DirectoryEntry, digest_of, keys_of
 from transforms.elements import (
     KEYED,
     AttributeChange,
-    Change,
     MembershipChange,
+    Unresolved,
 )
 from transforms.mapping import Mapping as PlanMapping
 from transforms.matching import Lookup, LookupSource
@@ -31,25 +30,6 @@ from transforms.plan import Plan
 from transforms.stages.parse import Arrived
 
 _DIGEST_BYTES = 6
-
-
-class Unresolved(NamedTuple):
-    """Changes of one key of which no prospect is known, or several.
-
-    Attributes:
-      key: an address, an external id or another.
-      changes: mapped, with 0 for the OutreachId.
-      prospects: how many have the key; 0 or more than 1.
-      spelling: of the key in its record; empty where it is the key itself.
-    """
-
-    key: str
-    changes: Sequence[Change]
-    prospects: int
-    spelling: str = ""
-
-
-register(Unresolved)
 
 
 class Resolution(NamedTuple):

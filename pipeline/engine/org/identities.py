@@ -22,13 +22,12 @@ from pipeline.ledger.directory.unresolved import WaitingChange, WaitingKey
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
 from transforms.directory import DirectoryEntry
-from transforms.elements import REJECTED, SUPERSEDED, Change, Outcome
+from transforms.elements import REJECTED, SUPERSEDED, Change, Outcome, Unresolved
 from transforms.mapping import Mapping as PlanMapping
 from transforms.mapping import Misfit
 from transforms.matching import kind_of
 from transforms.outreach.requests.requester import Requester
 from transforms.stages.refuse_unresolved import refused
-from transforms.stages.resolve import Unresolved
 
 _NEVER = -1
 

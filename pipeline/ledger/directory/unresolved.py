@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from pipeline.ledger.store import marks
-from transforms.elements import Change
-from transforms.stages.resolve import Unresolved
+from transforms.elements import Change, Unresolved
 
 _COLUMNS = (
     "change_id",

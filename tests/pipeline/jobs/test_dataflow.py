@@ -129,7 +129,7 @@ def test_what_is_kept_is_written_as_rows_and_never_pickled(graph: Pipeline) -> N
         for coder_id in (spec.bag_spec.element_coder_id, spec.read_modify_write_spec.coder_id)
         if coder_id
     ]
-    assert len(kept) == 10
+    assert len(kept) == 14
     assert {type(each) for coder in kept for each in atoms(coder)} == {
         ElementCoder,
         coders.BytesCoder,

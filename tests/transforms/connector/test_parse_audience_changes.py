@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from transforms.connector.element_json import UnwritableError, arrival_of
 from transforms.connector.parse_audience_changes import published_at, take
 from transforms.elements import AttributeChange, MembershipChange
+from transforms.receipts import dead_letter_line
 from transforms.stages.parse import Parsed
-from transforms.stages.receipts import dead_letter_line
 
 MOMENT = "2026-01-02T03:04:05Z"
 MICROS = 1_767_323_045_000_000

@@ -18,14 +18,8 @@ from transforms.elements import (
     Change,
     Outcome,
 )
+from transforms.receipts import dead_letter_line, dead_letters, receipt_line, receipts, receipts_of
 from transforms.stages.parse import parse
-from transforms.stages.receipts import (
-    dead_letter_line,
-    dead_letters,
-    receipt_line,
-    receipts,
-    receipts_of,
-)
 
 TEXT = st.text(max_size=12)
 MOMENTS = st.integers(0, 4_000_000_000_000_000)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from transforms.elements import Block, DeadLetter
+from transforms.receipts import dead_letter_line
 from transforms.stages.parse import Parsed, parse
-from transforms.stages.receipts import dead_letter_line
 
 FLAT = b'{"outreach_id": 1, "segment": "s", "status": "realized"}'
 OTHER = b'{"outreach_id": 2, "segment": "s", "status": "exited"}'

@@ -15,8 +15,8 @@ from transforms.elements import DEFERRED, Block, DeadLetter, Outcome
 from transforms.formats.context import PLACE_BITS
 from transforms.mapping import Attribute, Audience, Mapping, OutreachUser, Plan
 from transforms.plan import CLOCK_SKEW
+from transforms.receipts import dead_letter_line, dead_letters
 from transforms.stages.parse import Arrived, Parse, parse
-from transforms.stages.receipts import dead_letter_line, dead_letters
 
 
 def test_the_arrival_id_is_a_digest_of_the_line_without_blanks_around_it() -> None:
