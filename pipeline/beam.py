@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pipeline.destination.file import load_destination
+from pipeline.destination.file import Destination, load_destination
 from pipeline.destination.stage_config import (
     Place,
     delivery_of,
     plan_of,
-    refuse_accounts,
+    refuse_what_needs_a_ledger,
     remember_seconds_of,
 )
 from transforms.connector.write_to_outreach import WriteToOutreach
+from transforms.errors import ConfigurationError
+from transforms.matching import BY_ID
+from transforms.outreach.fields import PROSPECT
 
 
 def write_to_outreach(path: str) -> WriteToOutreach:
@@ -22,11 +25,13 @@ def write_to_outreach(path: str) -> WriteToOutreach:
       path: of a destination file, local or wherever Beam's FileSystems read.
 
     Raises:
-      ConfigurationError: the file cannot be read or used, see `load_destination`; or it ties
-        prospects to their accounts, which needs a ledger.
+      ConfigurationError: the file cannot be read or used, see `load_destination`; or it asks for
+        what needs a ledger, for another object than prospects, or for a match by another key than
+        the OutreachId.
     """
     destination = load_destination(path)
-    refuse_accounts(destination)
+    refuse_what_needs_a_ledger(destination)
+    _refuse_what_is_not_in_it(destination)
     plan, place = plan_of(destination), Place.of(destination)
     return WriteToOutreach(
         users=place.accesses,
@@ -38,3 +43,15 @@ def write_to_outreach(path: str) -> WriteToOutreach:
         hold_seconds=destination.delivery.hold_seconds,
         remember_seconds=remember_seconds_of(destination),
     )
+
+
+def _refuse_what_is_not_in_it(destination: Destination) -> None:
+    for path, given, taken in (
+        (("object",), destination.object, PROSPECT),
+        (("identity", "match"), destination.identity.match, BY_ID),
+    ):
+        if given != taken:
+            raise ConfigurationError(
+                f"{destination.where(*path)}: {given} is not for a pipeline of one's own, which"
+                f" takes {taken} only; leave it out, or have `outreach-activation run` do it"
+            )

@@ -106,12 +106,18 @@ def account_scopes(destination: Destination) -> tuple[str, ...]:
     return ("accounts.read", "accounts.write") if creates else ("accounts.read",)
 
 
-def refuse_accounts(destination: Destination) -> None:
-    """Makes sure that no prospect is to be tied to its account, where there is no ledger.
+def refuse_what_needs_a_ledger(destination: Destination) -> None:
+    """Makes sure that nothing is asked for that needs a ledger, where there is none.
 
     Raises:
-      ConfigurationError: one is; names the key.
+      ConfigurationError: it is; a batch whose process died would be found by nobody, and who is to
+        be created would be created twice.
     """
+    if destination.mode == "upsert":
+        raise ConfigurationError(
+            f"{destination.where('mode')}: upsert needs a ledger, and another runner keeps none;"
+            " write mode: update, or run it on this machine"
+        )
     for place, attribute in enumerate(destination.attributes):
         if attribute.target == ACCOUNT_DOMAIN:
             raise ConfigurationError(
@@ -119,6 +125,11 @@ def refuse_accounts(destination: Destination) -> None:
                 " ledger, and another runner keeps none; leave the attribute out, or run it on this"
                 " machine"
             )
+    if destination.delivery.bulk.mode != "off":
+        raise ConfigurationError(
+            f"{destination.where('delivery', 'bulk', 'mode')}: bulk actions need a ledger, and"
+            " another runner keeps none; write delivery.bulk.mode: off, or run it on this machine"
+        )
 
 
 def budget_of(user: User) -> BudgetTerms:

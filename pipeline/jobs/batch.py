@@ -17,7 +17,7 @@ from pipeline.destination.stage_config import (
     Place,
     delivery_of,
     plan_of,
-    refuse_accounts,
+    refuse_what_needs_a_ledger,
     remember_seconds_of,
 )
 from pipeline.graph import Activation
@@ -135,26 +135,6 @@ def replay(destination: Destination, place: Place, asked: Replay, console: Conso
         mapping.Mapping(plan),
     )
     return RunResult(summary, counts.reasons, counts.kept, board.problems, earlier)
-
-
-def refuse_what_needs_a_ledger(destination: Destination) -> None:
-    """Makes sure that nothing is asked for that needs a ledger, where there is none.
-
-    Raises:
-      ConfigurationError: it is; a batch whose process died would be found by nobody, and who is to
-        be created would be created twice.
-    """
-    if destination.mode == "upsert":
-        raise ConfigurationError(
-            f"{destination.where('mode')}: upsert needs a ledger, and another runner keeps none;"
-            " write mode: update, or run it on this machine"
-        )
-    refuse_accounts(destination)
-    if destination.delivery.bulk.mode != "off":
-        raise ConfigurationError(
-            f"{destination.where('delivery', 'bulk', 'mode')}: bulk actions need a ledger, and"
-            " another runner keeps none; write delivery.bulk.mode: off, or run it on this machine"
-        )
 
 
 def directory_of(plan: mapping.Plan, path: str | None) -> ReadDirectory | None:

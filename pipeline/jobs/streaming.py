@@ -12,12 +12,18 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline.destination.file import Destination
-from pipeline.destination.stage_config import Place, delivery_of, plan_of, remember_seconds_of
+from pipeline.destination.stage_config import (
+    Place,
+    delivery_of,
+    plan_of,
+    refuse_what_needs_a_ledger,
+    remember_seconds_of,
+)
 from pipeline.graph import Activation
 from pipeline.io.pubsub_source import DRAIN, ReadMessages
 from pipeline.io.streaming_pull import PULLS
 from pipeline.io.targets import OutputKind, check_subscription, is_local, is_topic, prepare
-from pipeline.jobs.batch import directory_of, refuse_what_needs_a_ledger
+from pipeline.jobs.batch import directory_of
 from pipeline.jobs.dataflow import started
 from pipeline.jobs.report import RunResult
 from pipeline.jobs.signals import draining

@@ -35,6 +35,7 @@ from transforms import (
     PatchProspects,
     WriteToOutreach,
 )
+from transforms.errors import ConfigurationError
 
 pytestmark = pytest.mark.real
 
@@ -155,3 +156,28 @@ def test_a_destination_file_says_all_that_the_transform_takes(tmp_path: Path) ->
             remember_seconds=3 * 86400.0,
         )
     )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"object": "account"}, "object: account is not for a pipeline of one's own"),
+        ({"identity": {"match": "email"}}, "identity.match: email is not for a pipeline"),
+        ({"identity": {"match": "email"}, "mode": "upsert"}, "mode: upsert needs a ledger"),
+        ({"delivery": {"bulk": {"mode": "auto"}}}, "bulk actions need a ledger"),
+        (
+            {"attributes": [{"source": "site", "target": "account_domain"}]},
+            "account_domain needs a ledger",
+        ),
+    ],
+    ids=["object", "match", "mode", "bulk", "account_domain"],
+)
+def test_a_destination_file_that_says_more_than_the_transform_does_is_refused(
+    tmp_path: Path, more: dict[str, Any], said: str
+) -> None:
+    write_destination(tmp_path, "http://localhost:8080/", NUMBERS, **more)
+
+    with pytest.raises(ConfigurationError, match=r"destination\.yaml:") as refused:
+        write_to_outreach(str(tmp_path / "destination.yaml"))
+
+    assert said in str(refused.value)
