@@ -76,13 +76,6 @@ def replay_command(
     console = Screen(stderr=True)
     logs.configure(console)
     with failing_plainly(console):
-        # Beam takes a second to import, and the other commands do without it.
-        from pipeline.destination.stage_config import Place  # noqa: PLC0415
-        from pipeline.jobs import report as reporting  # noqa: PLC0415
-        from pipeline.jobs.batch import Replay, replay  # noqa: PLC0415
-        from pipeline.jobs.ledger_replay import has_receipts, replay_durably  # noqa: PLC0415
-        from pipeline.runners import other_runner  # noqa: PLC0415
-
         plan = _checked(
             files,
             destination,
@@ -95,6 +88,13 @@ def replay_command(
             },
             None if sandbox else os.environ,
         )
+        # Beam takes seconds to import: what is wrong so far is said before.
+        from pipeline.destination.stage_config import Place  # noqa: PLC0415
+        from pipeline.jobs import report as reporting  # noqa: PLC0415
+        from pipeline.jobs.batch import Replay, replay  # noqa: PLC0415
+        from pipeline.jobs.ledger_replay import has_receipts, replay_durably  # noqa: PLC0415
+        from pipeline.runners import other_runner  # noqa: PLC0415
+
         own_names = dict(parse_columns(columns))
         runner = other_runner(context.obj)
         if ledger is not None and runner is not None:

@@ -17,6 +17,8 @@ REMEDIES: Final = {
     "identity_invalid": "Another system's id is exported under that name.",
     "identity_ambiguous": "Several prospects have it: merge them in Outreach, and replay it.",
     "prospect_unknown": "No prospect has this address or external id: replay it once there is one.",
+    "account_unknown": "No account has the domain: replay it when one has, or write mode: upsert.",
+    "account_ambiguous": "Several accounts have the domain: merge them in Outreach, and replay it.",
     "segment_missing": "Name the audience as segment of the source.",
     "contradictory": f"The record says two things. {_AT_ITS_SOURCE}",
     "not_json": f"The line or message is no JSON. {_AT_ITS_SOURCE}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -115,13 +116,12 @@ def test_upsert_is_refused_where_nothing_could_be_created(tmp_path: Path) -> Non
 
 
 @pytest.mark.timeout(600)  # on a busy machine
-@pytest.mark.parametrize(("seed", "count", "most_kills"), [(0, 400, 6), (1, 2_000, 20)])
-def test_kills_and_lost_answers_create_nobody_twice(
-    tmp_path: Path, seed: int, count: int, most_kills: int
-) -> None:
-    chance = random.Random(seed)
+def test_kills_and_lost_answers_create_nobody_twice(tmp_path: Path) -> None:
+    # DRILL=2000,20 creates 2,000 with 20 kills, which takes minutes: CI does less.
+    count, most_kills = map(int, os.environ.get("DRILL", "400,6").split(","))
+    chance = random.Random(1)
     faults = FaultSettings(reset_after=0.03, error_500=0.03)
-    options = SandboxOptions(latency_seconds=0.01, faults=faults, seed=seed)
+    options = SandboxOptions(latency_seconds=0.01, faults=faults, seed=1)
     with running_sandbox(options) as sandbox:
         write_org(tmp_path, sandbox.url, mode="upsert")
         write_lines(

@@ -1,4 +1,4 @@
-"""Commands that only look, or only talk to Outreach, start without Beam, which takes seconds."""
+"""Beam, which takes seconds, is imported for delivering alone, and once that can begin."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ DESTINATION = "--destination=none.yaml"
         ["page", LEDGER],
         ["validate", DESTINATION],
         ["connect", DESTINATION, "--user=ops"],
+        ["replay", "none.jsonl", DESTINATION],
     ],
     ids=lambda words: words[0],
 )
