@@ -39,10 +39,11 @@ _COUNT: Final = struct.Struct("<I")
 class EvenPace:
     """Tells how many requests of a budget may be spent at an instant; has no clock of its own.
 
-    It begins to spend evenly when requests came in for five minutes, on the average faster than the
-    budget's rate (five sixtieths, of a window that is not an hour). It ends when nothing waits any
-    more, when they hardly come in for two minutes, and while more waits than a whole window takes:
-    that has to wait for windows, however it is spent, and takes the fewest if it is sent at once.
+    It begins to spend evenly when requests came in for five minutes, on the average faster than
+    the budget's rate (five sixtieths, of a window that is not an hour). It ends when nothing
+    waits any more, when they hardly come in for two minutes (up to five, of a small budget),
+    and while more waits than a whole window takes: that has to wait for windows, however it is
+    spent, and takes the fewest if it is sent at once.
 
     Every ``now`` is in epoch seconds.
 

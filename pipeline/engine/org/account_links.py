@@ -16,10 +16,10 @@ import orjson
 
 from pipeline.engine.config import EngineConfig
 from pipeline.engine.org.key_lookup import LOOK_SECONDS, QUERY_BYTES, KeyLookup, size_of
+from pipeline.engine.org.key_stores import AccountKeys
 from pipeline.engine.org.posting import MOST_DUPLICATES, for_each, is_taken, post
 from pipeline.engine.org.pull import PAGE_SIZE
 from pipeline.engine.org.settings import DirectorySettings
-from pipeline.engine.org.shelves import AccountShelf
 from pipeline.ledger import history
 from pipeline.ledger.directory import accounts, unresolved
 from pipeline.ledger.directory.unresolved import WaitingKey
@@ -74,7 +74,7 @@ class AccountLinks:
         self._settings = settings
         self._kind = OBJECTS[ACCOUNT]
         of_accounts = replace(settings, object=self._kind, fields=(), match=BY_DOMAIN, hashed=False)
-        self._lookup = KeyLookup(ledger, config, of_accounts, AccountShelf(ledger))
+        self._lookup = KeyLookup(ledger, config, of_accounts, AccountKeys(ledger))
         self._duplicates: Counter[str] = Counter()
         self._tidied_at = 0.0
 

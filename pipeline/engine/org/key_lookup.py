@@ -13,9 +13,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from pipeline.engine.config import EngineConfig
+from pipeline.engine.org.key_stores import DirectoryKeys, KeyStore
 from pipeline.engine.org.pull import page_query, read_page
 from pipeline.engine.org.settings import DirectorySettings
-from pipeline.engine.org.shelves import DirectoryShelf, Shelf
 from pipeline.ledger.directory.unresolved import WaitingKey
 from pipeline.ledger.store import transaction
 from transforms.clock import micros
@@ -50,7 +50,7 @@ class KeyLookup:
       ledger: a connection.
       config: of the engine.
       settings: of the directory, which matches by natural keys.
-      shelf: where what is found is kept; the directory where none is given.
+      key_store: where what is found is kept; the directory where none is given.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class KeyLookup:
         ledger: sqlite3.Connection,
         config: EngineConfig,
         settings: DirectorySettings,
-        shelf: Shelf | None = None,
+        key_store: KeyStore | None = None,
     ) -> None:
         self._ledger = ledger
         self._config = config
         self._settings = settings
-        self._shelf = shelf or DirectoryShelf(ledger, settings)
+        self._key_store = key_store or DirectoryKeys(ledger, settings)
 
     def size_of(self, key: WaitingKey) -> int:
         """How many bytes of a request it takes to ask for a key."""
@@ -138,7 +138,7 @@ class KeyLookup:
             page, following = read_page(answer, settings)
             found.update(each.outreach_id for each in page)
             with transaction(self._ledger):
-                self._shelf.store(page, asked_at)
+                self._key_store.store(page, asked_at)
         return found
 
     async def _drop_others(
@@ -149,7 +149,7 @@ class KeyLookup:
         Unless it has the key in another spelling, which only reading it by its id tells.
         """
         settings = self._settings
-        known = self._shelf.find(keys)
+        known = self._key_store.find(keys)
         stale = {
             (key, record)
             for key, records in known.items()
@@ -166,7 +166,7 @@ class KeyLookup:
             seen |= found if isinstance(found, set) else set(doubtful)
         gone = {(key, record) for key, record in stale if record not in seen}
         with transaction(self._ledger):
-            self._shelf.drop(gone)
+            self._key_store.drop(gone)
 
 
 def size_of(kind: NaturalKey, key: WaitingKey) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sandbox import Sandbox
-from tests.end_to_end.org.tied.tying import (
+from tests.end_to_end.org.account_domain.destination import (
     ATTRIBUTES,
     LEDGER,
     deliver,

@@ -11,7 +11,7 @@ from pipeline.ledger.directory import accounts, entries
 from transforms.directory import DirectoryEntry
 
 
-class Shelf(Protocol):
+class KeyStore(Protocol):
     """Keeps who has which natural key; all within a transaction of the caller's."""
 
     def store(self, page: Sequence[DirectoryEntry], read_at: int) -> None:
@@ -24,7 +24,7 @@ class Shelf(Protocol):
         """Takes keys from records that have them no more."""
 
 
-class DirectoryShelf:
+class DirectoryKeys:
     """The directory of a ledger, which is of what the destination writes."""
 
     def __init__(self, ledger: sqlite3.Connection, settings: DirectorySettings) -> None:
@@ -32,33 +32,33 @@ class DirectoryShelf:
         self._settings = settings
 
     def store(self, page: Sequence[DirectoryEntry], read_at: int) -> None:
-        """See `Shelf`."""
+        """See `KeyStore`."""
         entries.store(self._ledger, page, read_at, hashed=self._settings.hashed)
 
     def find(self, keys: Sequence[str]) -> Mapping[str, Sequence[int]]:
-        """See `Shelf`."""
+        """See `KeyStore`."""
         settings = self._settings
         return entries.find(self._ledger, settings.match, keys, hashed=settings.hashed)
 
     def drop(self, stale: Iterable[tuple[str, int]]) -> None:
-        """See `Shelf`."""
+        """See `KeyStore`."""
         entries.drop_addresses(self._ledger, stale, hashed=self._settings.hashed)
 
 
-class AccountShelf:
+class AccountKeys:
     """The accounts of domains, beside a directory of prospects."""
 
     def __init__(self, ledger: sqlite3.Connection) -> None:
         self._ledger = ledger
 
     def store(self, page: Sequence[DirectoryEntry], read_at: int) -> None:
-        """See `Shelf`."""
+        """See `KeyStore`."""
         accounts.store(self._ledger, page, read_at)
 
     def find(self, keys: Sequence[str]) -> Mapping[str, Sequence[int]]:
-        """See `Shelf`."""
+        """See `KeyStore`."""
         return accounts.find(self._ledger, keys)
 
     def drop(self, stale: Iterable[tuple[str, int]]) -> None:
-        """See `Shelf`."""
+        """See `KeyStore`."""
         accounts.drop(self._ledger, stale)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
 from pipeline.sandbox.faults import FaultSettings
-from tests.end_to_end.org.tied.tying import (
+from tests.end_to_end.org.account_domain.destination import (
     ATTRIBUTES,
     LEDGER,
     deliver,

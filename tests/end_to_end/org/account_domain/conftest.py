@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.sandbox import Sandbox, SandboxOptions, running_sandbox
-from tests.end_to_end.org.tied.tying import (
+from tests.end_to_end.org.account_domain.destination import (
     THERE,
     write,
 )
